@@ -1,13 +1,18 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import { browserArguments, findBrowser } from "./scripts/browser.mjs";
-import { packages } from "./scripts/workspace.mjs";
+import { packages, readJson } from "./scripts/workspace.mjs";
 
 // Every test, in Node and in the browser, runs the packages' source: no build comes between a change and its test.
 const sources = packages.flatMap(({ entries }) => Object.entries(entries));
 const resolve = {
   alias: sources.map(([name, file]) => ({ find: new RegExp(`^${name}$`), replacement: file })),
 };
+
+// What tests import from outside the workspace in a browser: declared in the root, so that Vite can pre-bundle it.
+const browserDependencies = Object.keys(readJson("package.json").devDependencies).filter((name) =>
+  /^(@tensorflow\/.*|fast-check|ndarray|seedrandom)$/.test(name),
+);
 
 const node: TestProjectInlineConfiguration = {
   extends: true,
@@ -22,9 +27,7 @@ const node: TestProjectInlineConfiguration = {
 const browser = (executablePath: string): TestProjectInlineConfiguration => ({
   extends: true,
   // One pre-bundle, made before the first test: finding a dependency later would reload the page in the middle of one.
-  optimizeDeps: {
-    include: ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm", "@tensorflow/tfjs-backend-webgpu"],
-  },
+  optimizeDeps: { include: browserDependencies },
   test: {
     name: "browser",
     include: ["packages/*/test/**/*.{browser,shared}.test.ts", "tests/**/*.{browser,shared}.test.ts"],
