@@ -7,6 +7,13 @@ import { setUp } from "./setup.mjs";
 import { SummaryReporter } from "./summary-reporter.mjs";
 import { packages, root } from "./workspace.mjs";
 
+let browser;
+try {
+  browser = findBrowser();
+} catch (error) {
+  console.error(error.message);
+  process.exit(1);
+}
 await setUp();
 process.env.PATH = environment.PATH;
 process.chdir(root);
@@ -22,7 +29,7 @@ try {
   summary.failed++;
 }
 
-if (findBrowser() === undefined) {
+if (browser === undefined) {
   const files = ["tests", ...packages.map(({ name }) => `packages/${name}/test`)].flatMap(browserTestsIn);
   const chosen = files.filter((file) => filter.length === 0 || filter.some((part) => file.includes(part)));
   summary.skipped += chosen.length;

@@ -1,0 +1,20 @@
+export type Row = Readonly<Record<string, string | number | null>>;
+
+const show = (value: string | number | null | undefined) => {
+  if (typeof value !== "number") return value ?? "";
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+};
+
+/** Rows as aligned text, one column per key; columns of numbers to the right. */
+export function formatTable(rows: readonly Row[]): string {
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = keys.map((key) => {
+    const cells = [key, ...rows.map((row) => show(row[key]))];
+    const width = Math.max(...cells.map((cell) => cell.length));
+    const numeric = rows.every((row) => typeof row[key] !== "string");
+    return cells.map((cell) => (numeric ? cell.padStart(width) : cell.padEnd(width)));
+  });
+  const lines = [0, ...rows.map((_, i) => i + 1)].map((i) => columns.map((column) => column[i]).join("  "));
+  const rule = columns.map((column) => "-".repeat(column[0]?.length ?? 0)).join("  ");
+  return [lines[0], rule, ...lines.slice(1)].join("\n");
+}
