@@ -2,7 +2,8 @@ export type Row = Readonly<Record<string, string | number | null>>;
 
 const show = (value: string | number | null | undefined) => {
   if (typeof value !== "number") return value ?? "";
-  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
 };
 
 /** Rows as aligned text, one column per key; columns of numbers to the right. */
