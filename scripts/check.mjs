@@ -4,15 +4,10 @@ import { bundles } from "./checks/bundles.mjs";
 import { changesets } from "./checks/changesets.mjs";
 import { install } from "./checks/install.mjs";
 import { contents, pack, packed } from "./checks/pack.mjs";
-import { run } from "./run.mjs";
+import { must } from "./run.mjs";
 import { setUp } from "./setup.mjs";
 
-/** Runs a tool; what it writes is the reason when it fails. */
-async function tool(command, ...args) {
-  const { code, output } = await run(command, args);
-  if (code !== 0) throw new Error(output.trim());
-}
-
+const tool = (command, ...args) => must(command, args);
 const script = (name) => tool(process.execPath, `scripts/${name}`);
 const turbo = (task) =>
   tool("turbo", "run", task, "--output-logs=errors-only", `--concurrency=${availableParallelism()}`);

@@ -45,6 +45,13 @@ export function run(command, args, { output = "keep", cwd = root, env = {} } = {
   });
 }
 
+/** Run a program and return what it writes; an end other than well throws that. */
+export async function must(command, args, options) {
+  const { code, output } = await run(command, args, options);
+  if (code !== 0) throw new Error(output.trim());
+  return output;
+}
+
 /** One line per step; the whole output, and the end of this process, when it fails. */
 export async function step(label, command, args, options) {
   process.stdout.write(`${label} ... `);

@@ -1,14 +1,12 @@
 // The release that the changesets describe is one version for all packages, and nothing private is part of it.
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../run.mjs";
+import { must, run } from "../run.mjs";
 import { packages, root } from "../workspace.mjs";
 
 export async function changesets() {
-  // Since HEAD: a clone may have no branch to compare with, and that every change has its changeset is a reviewer's question.
   const file = ".changeset/status.json";
-  const { code, output } = await run("changeset", ["status", "--since=HEAD", `--output=${file}`]);
-  if (code !== 0) throw new Error(output);
+  await must("changeset", ["status", `--since=${await lastRelease()}`, `--output=${file}`]);
   const { releases } = JSON.parse(readFileSync(join(root, file), "utf8"));
   rmSync(join(root, file));
   if (releases.length === 0) return;
@@ -23,4 +21,11 @@ export async function changesets() {
       `one version for all expected, got ${[...versions].join(", ")}; without a release: ${missing.join(", ") || "none"}`,
     );
   }
+}
+
+/** The newest tag, or the first commit where there is none: changesets itself would ask for a branch of a remote. */
+async function lastRelease() {
+  const tag = await run("git", ["describe", "--tags", "--abbrev=0"]);
+  if (tag.code === 0) return tag.output.trim();
+  return (await must("git", ["rev-list", "--max-parents=0", "HEAD"])).trim().split("\n").at(-1);
 }

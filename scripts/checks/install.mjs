@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../run.mjs";
+import { must } from "../run.mjs";
 import { readJson, root } from "../workspace.mjs";
 
 export async function install(tarballs) {
@@ -19,8 +19,8 @@ export async function install(tarballs) {
       JSON.stringify({ name: "scratch", private: true, type: "module", dependencies }),
     );
 
-    const npm = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-    await must(folder, "npm", npm);
+    const flags = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+    await must("npm", ["install", ...flags], { cwd: folder });
 
     const entries = tarballs.flatMap(({ name, manifest }) =>
       Object.entries(manifest.exports).flatMap(([subpath, target]) =>
@@ -31,7 +31,12 @@ export async function install(tarballs) {
     const count = (names) =>
       `console.log([${names.map((_, i) => `e${i}`)}].map((e) => Object.keys(e).length).join(" "));`;
     writeFileSync(join(folder, "node.js"), `${all(entries)}\n${count(entries)}\n`);
-    const counts = (await must(folder, process.execPath, ["node.js"])).trim().split("\n").at(-1).split(" ").map(Number);
+    const counts = (await must(process.execPath, ["node.js"], { cwd: folder }))
+      .trim()
+      .split("\n")
+      .at(-1)
+      .split(" ")
+      .map(Number);
     const empty = entries.filter((_, i) => !(counts[i] > 0));
     if (empty.length > 0) throw new Error(`without exports: ${empty.join(", ")}`);
 
@@ -52,10 +57,4 @@ export async function install(tarballs) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function must(cwd, command, args) {
-  const { code, output } = await run(command, args, { cwd });
-  if (code !== 0) throw new Error(output);
-  return output;
 }

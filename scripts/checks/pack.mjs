@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../run.mjs";
+import { must } from "../run.mjs";
 import { packages } from "../workspace.mjs";
 
 export const packed = {
@@ -18,12 +18,14 @@ export function pack() {
   packed.folder ??= mkdtempSync(join(tmpdir(), "parapet-pack-"));
   packed.tarballs ??= Promise.all(
     packages.map(async ({ manifest, directory }) => {
-      const { code, output } = await run("pnpm", ["pack", "--json", "--pack-destination", packed.folder], {
-        cwd: directory,
-      });
-      if (code !== 0) throw new Error(output);
-      const { filename, files } = JSON.parse(output.slice(output.indexOf("{")));
-      return { name: manifest.name, manifest, tarball: filename, files: files.map(({ path }) => path) };
+      const { filename: tarball } = JSON.parse(
+        await must("pnpm", ["pack", "--json", "--pack-destination", packed.folder], { cwd: directory }),
+      );
+      const files = (await must("tar", ["-tzf", tarball]))
+        .trim()
+        .split(/\r?\n/)
+        .map((path) => path.replace(/^package\//, ""));
+      return { name: manifest.name, manifest, tarball, files };
     }),
   );
   return packed.tarballs;
