@@ -33,4 +33,5 @@ export {
   type Radius,
   sampleInBall,
 } from "./norms.ts";
+export { createPacer } from "./pacer.ts";
 export { createRng, createSecureRng, exampleKeys, type Rng, type SecureRng } from "./rng.ts";
