@@ -22,6 +22,7 @@ export function conv2dFilterGradient(forward: ForwardKernels): KernelFunc {
     const x = args.inputs.x!;
     const dy = args.inputs.dy!;
     const geometry = convolutionGeometry(x.shape, attrs.filterShape as number[], dy.shape, attrs, false);
+    if (reach(geometry.rows) < 1 || reach(geometry.columns) < 1) return zeros(backend, attrs.filterShape as number[]);
     // With one tap each image would be one output pixel, and XNNPACK would read all of dy again for every channel.
     const single = geometry.rows.taps * geometry.columns.taps === 1;
     return single ? byMatMul(forward, backend, x, dy, geometry) : byConvolution(forward, backend, x, dy, geometry);
@@ -106,6 +107,13 @@ function byMatMul(
   dropAlias(backend, weights);
   dispose(backend, images);
   return { dataId: gradient.dataId, shape: [1, 1, inChannels, outChannels], dtype: "float32" };
+}
+
+/** The gradient of a filter that sees nothing but padding. */
+function zeros(backend: WasmBackend, shape: number[]): TensorInfo {
+  const result = allocate(backend, shape);
+  floats(backend, result).fill(0);
+  return result;
 }
 
 /** The extent of x, counted from its first element, over which the filter moves. */
