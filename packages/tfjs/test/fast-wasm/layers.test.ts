@@ -141,7 +141,7 @@ const operations: [name: string, f: Op, shapes: number[][], terms: number][] = [
     1,
   ],
   ["maximum", (x, y) => tf.maximum(x, y), [image, image], 1],
-  ["where", (x, y) => tf.where(tf.cast(toTensor(mask(x.shape)), "bool"), x, y), [image, image], 1],
+  ["where", (x, y) => tf.where(tf.greater(toTensor(mask(x.shape)), 1), x, y), [image, image], 1],
   [
     "attention",
     (q, k, v) => attend(q, k, v),
@@ -184,7 +184,7 @@ function normalize(x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, offset: t
 
 function trainingNorm(x: tf.Tensor): tf.Tensor {
   const { mean, variance } = tf.moments(x, [0, 1, 2]);
-  return tf.batchNorm(t4(x), mean as tf.Tensor1D, variance as tf.Tensor1D, undefined, tf.ones([4]), 0.001);
+  return tf.batchNorm(t4(x), mean as tf.Tensor1D, variance as tf.Tensor1D, tf.zeros([4]), tf.ones([4]), 0.001);
 }
 
 function layerNorm(x: tf.Tensor): tf.Tensor {
