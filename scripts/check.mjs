@@ -31,14 +31,14 @@ const checks = {
   publint: async () => {
     for (const { tarball } of await pack()) await tool("publint", "run", tarball, "--strict");
   },
-  "package types": async () => {
+  "package-types": async () => {
     for (const { tarball } of await pack()) {
       await tool("attw", tarball, "--profile", "esm-only", "--no-definitely-typed", "--no-emoji");
     }
   },
   install: async () => install(await pack()),
 };
-const needBuild = ["size", "bundles", "contents", "publint", "package types", "install"];
+const needBuild = ["size", "bundles", "contents", "publint", "package-types", "install"];
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.find((name) => !(name in checks));
