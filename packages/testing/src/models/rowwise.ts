@@ -1,0 +1,115 @@
+import {
+  type Bounds,
+  type CallOptions,
+  checkInput,
+  createPacer,
+  type DifferentiableClassifier,
+  expected,
+  labelsOf,
+  type NdArray,
+  sizeOf,
+} from "@parapet/core";
+
+/** What a toy model computes, for one example at a time, in float64. */
+export interface RowModel {
+  readonly inputShape: readonly number[];
+  readonly numClasses: number;
+  readonly bounds: Bounds;
+  /** The features of one example -> its logits. */
+  forward(x: Float64Array): ArrayLike<number>;
+  /** Features, and the derivative of something by the logits -> its derivative by the features. */
+  backward(x: Float64Array, cotangent: Float64Array): ArrayLike<number>;
+}
+
+/**
+ * A differentiable classifier from what it does to one row: numbers are kept as float32, sums run in float64, and rows
+ * never meet, so every answer is the same in any batch.
+ */
+export function rowwiseModel(row: RowModel): DifferentiableClassifier {
+  const { inputShape, numClasses, bounds } = row;
+  const begin = opening({ inputShape, bounds });
+  const forward = (x: NdArray) => eachRow(x, [numClasses], (features) => row.forward(features));
+  const backward = (x: NdArray, cotangent: NdArray) =>
+    eachRow(x, inputShape, (features, i) =>
+      row.backward(features, Float64Array.from(rowOf(cotangent.data, i, numClasses))),
+    );
+  return {
+    inputShape,
+    numClasses,
+    bounds,
+    async logits(x, options) {
+      return forward(await begin(x, options));
+    },
+    async labels(x, options) {
+      return labelsOf(forward(await begin(x, options)));
+    },
+    async gradient(x, loss, options) {
+      const input = await begin(x, options);
+      const logits = forward(input);
+      return { logits, value: loss.value(logits), gradient: backward(input, loss.cotangent(logits)) };
+    },
+    async linearize(x, options) {
+      const given = await begin(x, options);
+      const input: NdArray = { ...given, data: given.data.slice() };
+      let released = false;
+      return {
+        logits: forward(input),
+        async pullback(cotangent) {
+          if (released) throw new TypeError(expected("linearization", "one that is not released", "a released one"));
+          const shape = [input.shape[0]!, numClasses];
+          if (cotangent.shape.join() !== shape.join()) {
+            throw new TypeError(expected("cotangent", `shape [${shape.join(", ")}]`, cotangent.shape));
+          }
+          return backward(input, cotangent);
+        },
+        release() {
+          released = true;
+        },
+      };
+    },
+  };
+}
+
+/**
+ * What every call of a toy model begins with: input and options are checked, an aborted signal ends the call, and from
+ * time to time timers and events have their turn, so that a signal can be aborted at all.
+ */
+export function opening(model: {
+  readonly inputShape: readonly number[];
+  readonly bounds: Bounds;
+}): (x: NdArray, options?: CallOptions) => Promise<NdArray> {
+  const pace = createPacer();
+  return async (x, options = {}) => {
+    const { signal, keys, mode = "inference" } = options;
+    signal?.throwIfAborted();
+    const input = checkInput(model, x, { withinBounds: false });
+    if (mode !== "inference" && mode !== "training") {
+      throw new TypeError(expected("mode", '"inference" or "training"', mode));
+    }
+    if (keys !== undefined && keys.length !== input.shape[0]) {
+      throw new TypeError(expected("keys", `${input.shape[0]} keys, one a row`, keys.length));
+    }
+    await pace();
+    signal?.throwIfAborted();
+    return input;
+  };
+}
+
+/** Applies a function to every row of an array; its results are rows of shape `shape`. */
+export function eachRow(
+  x: NdArray,
+  shape: readonly number[],
+  apply: (features: Float64Array, row: number) => ArrayLike<number>,
+): NdArray {
+  const n = x.shape[0]!;
+  const width = x.data.length / n;
+  const size = sizeOf(shape);
+  const data = new Float32Array(n * size);
+  for (let i = 0; i < n; i++) data.set(apply(Float64Array.from(rowOf(x.data, i, width)), i), i * size);
+  return { dtype: "float32", shape: [n, ...shape], data };
+}
+
+/** The numbers of one row, not copied. */
+export function rowOf(data: Float32Array, row: number, width: number): Float32Array {
+  return data.subarray(row * width, (row + 1) * width);
+}
