@@ -10,12 +10,12 @@ import { setUp } from "./setup.mjs";
 const tool = (command, ...args) => must(command, args);
 const script = (name) => tool(process.execPath, `scripts/${name}`);
 const turbo = (task) =>
-  tool("turbo", "run", task, "--output-logs=errors-only", `--concurrency=${availableParallelism()}`);
+  tool("turbo", "run", task, "--continue", "--output-logs=errors-only", `--concurrency=${availableParallelism()}`);
 
 const cruised = ["packages", "bench", "examples", "tests"];
 
 const checks = {
-  format: () => tool("biome", "ci", "--error-on-warnings", "."),
+  format: () => tool("biome", "check", "--error-on-warnings", "--colors=off", "."),
   architecture: () => script("architecture.mjs"),
   imports: () => tool("depcruise", "--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...cruised),
   build: () => turbo("build"),
