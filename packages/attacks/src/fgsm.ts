@@ -19,7 +19,10 @@ export interface FgsmOptions {
  * The fast gradient sign method: one step along the sign of the gradient, `x + epsilon sign(dL/dx)`, clipped to the
  * model's bounds.
  *
- * With `randomStart` and a `stepSize` of 1.25 epsilon it is the attack of fast adversarial training.
+ * With `randomStart` and a `stepSize` of 1.25 epsilon it is the attack of fast adversarial training: the step begins at
+ * the start as drawn, even where that lies outside the bounds, while the gradient is taken at the nearest point inside.
+ * Were the start clipped first, most of a digit's background would end exactly epsilon away, and training on so uniform a
+ * set overfits catastrophically.
  *
  * @param options - radius, norm, step
  * @returns an attack on models with gradients; one gradient and two queries an example
@@ -42,7 +45,8 @@ export interface FgsmOptions {
  *
  * Source: I. Goodfellow, J. Shlens and C. Szegedy, "Explaining and Harnessing Adversarial Examples", 2015,
  * https://arxiv.org/abs/1412.6572, section 4; random start: E. Wong, L. Rice and J. Z. Kolter, "Fast is better than
- * free", 2020, https://arxiv.org/abs/2001.03994, algorithm 3. Differences from the papers: none known.
+ * free", 2020, https://arxiv.org/abs/2001.03994, algorithm 3. Differences from the papers: the gradient after a random start
+ * is taken inside the bounds.
  */
 export function fgsm(options: FgsmOptions): Attack {
   const { epsilon, norm = "linf", stepSize = epsilon, randomStart = false, batchSize = 128 } = options;
@@ -54,6 +58,7 @@ export function fgsm(options: FgsmOptions): Attack {
     stepSize,
     momentum: 0,
     randomStart,
+    clipStart: false,
     restarts: 1,
     earlyStop: false,
     batchSize,

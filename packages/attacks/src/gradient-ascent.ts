@@ -20,6 +20,8 @@ export interface AscentOptions {
   readonly stepSize: number;
   readonly momentum: number;
   readonly randomStart: boolean;
+  /** Whether the first step begins at the random start inside the bounds (PGD), or at the start as drawn (fast FGSM). */
+  readonly clipStart: boolean;
   readonly restarts: number;
   readonly earlyStop: boolean;
   readonly batchSize: number;
@@ -87,9 +89,9 @@ async function climb(
   let active = rows;
   let local = goal.take(active);
   let velocity: Float32Array | undefined;
-  let current = randomStart
-    ? threat.start(active, (row) => stream.derive(threat.keys[row]!))
-    : takeRows(threat.x, active);
+  let from = randomStart ? threat.start(active, (row) => stream.derive(threat.keys[row]!)) : takeRows(threat.x, active);
+  let current = threat.allow(active, from);
+  if (options.clipStart) from = current;
 
   /** Keeps the examples that seem to be there and, by a fresh look, are; returns the indices of the others. */
   const leave = async (seem: Uint8Array, loss: Float32Array): Promise<Int32Array> => {
@@ -124,7 +126,7 @@ async function climb(
       if (left.length < active.length) {
         velocity = velocity && takeRows({ ...gradient, data: velocity }, left).data;
         ascent = takeRows(gradient, left);
-        current = takeRows(current, left);
+        from = takeRows(from, left);
         active = left.map((i) => active[i]!);
         local = goal.take(active);
       }
@@ -133,7 +135,8 @@ async function climb(
       velocity = accumulate(velocity, ascent, momentum);
       ascent = { ...ascent, data: velocity };
     }
-    current = threat.step(active, current, ascent, stepSize);
+    current = threat.step(active, from, ascent, stepSize);
+    from = current;
     progress(rows.length * (step + 1));
   }
 

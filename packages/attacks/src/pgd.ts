@@ -73,6 +73,7 @@ export function pgd(options: PgdOptions): Attack {
     stepSize,
     momentum,
     randomStart,
+    clipStart: true,
     restarts,
     earlyStop,
     batchSize,

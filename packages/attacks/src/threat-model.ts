@@ -15,6 +15,7 @@ import {
   type Rng,
   sampleInBall,
   sizeOf,
+  takeRows,
 } from "@parapet/core";
 
 /** Where an attack may go: the ball around each example, inside the model's bounds, with masked features fixed. */
@@ -23,8 +24,10 @@ export interface ThreatModel {
   readonly x: NdArray;
   /** One random key per example. */
   readonly keys: Uint32Array;
-  /** A point of the ball for each of `rows`, uniform before it is moved inside the bounds. */
+  /** A uniform point of the ball around each of `rows`. It may lie outside the bounds: see `allow`. */
   start(rows: Int32Array, rngOf: (row: number) => Rng): NdArray;
+  /** The nearest point inside the bounds, with masked features back in place. */
+  allow(rows: Int32Array, points: NdArray): NdArray;
   /** From `current` (one row for each of `rows`) along the steepest direction, and back to where it may be. */
   step(rows: Int32Array, current: NdArray, gradient: NdArray, stepSize: number): NdArray;
 }
@@ -57,28 +60,31 @@ export function threatModel(
   if (keys.length !== n) throw new TypeError(expected("keys", `${n} keys, one a row`, keys.length));
   const free = freeFeatures(context.mask, n, width);
 
-  /** The nearest allowed point, feature by feature, to x + perturbation. */
-  const allowed = (rows: Int32Array, perturbation: NdArray): NdArray => {
-    const data = new Float32Array(perturbation.data.length);
+  const allow = (rows: Int32Array, points: NdArray): NdArray => {
+    const data = new Float32Array(points.data.length);
     for (let i = 0; i < rows.length; i++) {
       for (let j = 0; j < width; j++) {
         const from = rows[i]! * width + j;
         const to = i * width + j;
-        const moved = x.data[from]! + (free === undefined || free(from) ? perturbation.data[to]! : 0);
-        data[to] = Math.max(lower[j]!, Math.min(upper[j]!, moved));
+        const point = free === undefined || free(from) ? points.data[to]! : x.data[from]!;
+        data[to] = Math.max(lower[j]!, Math.min(upper[j]!, point));
       }
     }
-    return { dtype: "float32", shape: [rows.length, ...x.shape.slice(1)], data };
+    return { dtype: "float32", shape: points.shape, data };
   };
 
   return {
     x,
     keys,
-    start: (rows, rngOf) =>
-      allowed(
-        rows,
-        sampleInBall([rows.length, ...x.shape.slice(1)], norm, epsilon, (i) => rngOf(rows[i]!)),
-      ),
+    allow,
+
+    start(rows, rngOf) {
+      const shape = [rows.length, ...x.shape.slice(1)];
+      return sum(
+        takeRows(x, rows),
+        sampleInBall(shape, norm, epsilon, (i) => rngOf(rows[i]!)),
+      );
+    },
 
     step(rows, current, gradient, stepSize) {
       // Where a feature cannot move, its derivative says nothing; steepest l1 and l2 steps would be spent on it.
@@ -96,16 +102,20 @@ export function threatModel(
       for (let i = 0; i < rows.length; i++) {
         for (let j = 0; j < width; j++) {
           const at = i * width + j;
-          perturbation[at] = current.data[at]! + stepSize * direction[at]! - x.data[rows[i]! * width + j]!;
+          const from = rows[i]! * width + j;
+          if (free !== undefined && !free(from)) continue;
+          perturbation[at] = current.data[at]! + stepSize * direction[at]! - x.data[from]!;
         }
       }
+      const projected = projectOntoBall({ dtype: "float32", shape: gradient.shape, data: perturbation }, norm, epsilon);
       // Clipping to bounds that hold x shortens every coordinate, so the ball is not left again.
-      return allowed(
-        rows,
-        projectOntoBall({ dtype: "float32", shape: gradient.shape, data: perturbation }, norm, epsilon),
-      );
+      return allow(rows, sum(takeRows(x, rows), projected));
     },
   };
+}
+
+function sum(a: NdArray, b: NdArray): NdArray {
+  return { dtype: "float32", shape: a.shape, data: a.data.map((value, i) => value + b.data[i]!) };
 }
 
 function freeFeatures(

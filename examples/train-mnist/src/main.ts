@@ -1,0 +1,89 @@
+// Trains a small CNN on MNIST, attacks it, hardens it by adversarial training, and attacks it again.
+import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { createRng } from "@parapet/core";
+import * as tf from "@tensorflow/tfjs";
+import { useFastWasm } from "./backend.ts";
+import { evaluate } from "./evaluate.ts";
+import { loadMnist, slice } from "./mnist.ts";
+import { createModel } from "./model.ts";
+import { createProgress } from "./progress.ts";
+import { type Report, table, writeReport } from "./report.ts";
+import { settings } from "./settings.ts";
+import { trainHardened, trainStandard } from "./train.ts";
+
+const { values: options } = parseArgs({ options: { seed: { type: "string", default: "0" } } });
+const seed = Number(options.seed);
+if (!Number.isSafeInteger(seed) || seed < 0)
+  throw new RangeError(`"--seed" expected a whole number >= 0, got ${options.seed}`);
+
+const controller = new AbortController();
+process.once("SIGINT", () => controller.abort(new DOMException("interrupted", "AbortError")));
+const { signal } = controller;
+
+try {
+  await main();
+} catch (error) {
+  if (!signal.aborted) throw error;
+  process.stdout.write("\nStopped. Nothing was written.\n");
+  process.exit(130);
+}
+
+async function main(): Promise<void> {
+  const progress = createProgress();
+  const durationsMs: Record<string, number> = {};
+  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const result = await work();
+    durationsMs[name] = Math.round(performance.now() - start);
+    return result;
+  };
+
+  await useFastWasm();
+  const { train, test } = loadMnist();
+  const split = train.labels.length - settings.validationImages;
+  const training = slice(train, 0, split);
+  const validation = slice(train, split, train.labels.length);
+  const images = slice(test, 0, settings.testImages);
+  progress.done(
+    `MNIST: ${split} training, ${settings.validationImages} validation, ${images.labels.length} test images`,
+  );
+
+  const plain = createModel(seed);
+  const rng = createRng(seed).derive("standard");
+  await timed("standard training", () => trainStandard(plain, training, settings, rng, progress, signal));
+  const standard = await timed("attacks on the standard model", () =>
+    evaluate("standard model", plain, images, settings, seed, progress, signal),
+  );
+
+  const robust = createModel(seed);
+  const history = await timed("adversarial training", () =>
+    trainHardened(robust, training, validation, settings, seed, progress, signal),
+  );
+  const hardened = await timed("attacks on the hardened model", () =>
+    evaluate("hardened model", robust, images, settings, seed, progress, signal),
+  );
+
+  const report: Report = {
+    standard,
+    hardened,
+    seed,
+    settings,
+    training: history,
+    versions: {
+      parapet: (
+        JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }
+      ).version,
+      tfjs: tf.version_core,
+      backend: tf.getBackend(),
+      node: process.version,
+      processor: cpus()[0]?.model ?? "unknown",
+    },
+    durationsMs,
+    command: `npm run demo -- --seed ${seed}`,
+  };
+  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images);
+  process.stdout.write(`\n${table(report)}\n\nReport: ${page}\n`);
+}
