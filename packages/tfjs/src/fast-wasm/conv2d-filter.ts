@@ -23,10 +23,20 @@ export function conv2dFilterGradient(forward: ForwardKernels): KernelFunc {
     const dy = args.inputs.dy!;
     const geometry = convolutionGeometry(x.shape, attrs.filterShape as number[], dy.shape, attrs, false);
     if (reach(geometry.rows) < 1 || reach(geometry.columns) < 1) return zeros(backend, attrs.filterShape as number[]);
-    // With one tap each image would be one output pixel, and XNNPACK would read all of dy again for every channel.
-    const single = geometry.rows.taps * geometry.columns.taps === 1;
-    return single ? byMatMul(forward, backend, x, dy, geometry) : byConvolution(forward, backend, x, dy, geometry);
+    return isThin(geometry)
+      ? byMatMul(forward, backend, x, dy, geometry)
+      : byConvolution(forward, backend, x, dy, geometry);
   };
+}
+
+/**
+ * Whether the patches of x, laid out, cost less than what the convolution spends on its operands: an element moved once
+ * for each tap against x moved once and dy moved, transposed and packed, which is about four moves more than packed alone.
+ */
+function isThin({ batch, rows, columns, inChannels, outChannels }: Geometry): boolean {
+  const places = batch * rows.output * columns.output;
+  const patches = rows.taps * columns.taps * inChannels * places;
+  return 1.2 * patches < batch * rows.input * columns.input * inChannels + 4 * outChannels * places;
 }
 
 /**
@@ -72,41 +82,59 @@ function byConvolution(
   return result;
 }
 
-/** A filter of one tap: [inChannels, places] times [places, outChannels]. */
+/** [taps channels, places] times [places, outChannels], where places are the outputs of all images. */
 function byMatMul(
   forward: ForwardKernels,
   backend: WasmBackend,
   x: TensorInfo,
   dy: TensorInfo,
-  { batch, inChannels, outChannels, rows, columns }: Geometry,
+  geometry: Geometry,
 ): TensorInfo {
+  const { batch, inChannels, outChannels, rows, columns } = geometry;
   const places = batch * rows.output * columns.output;
-  const images = allocate(backend, [1, inChannels, places]);
-  const from = floats(backend, x);
-  const to = floats(backend, images);
-  if (rows.output === rows.input && columns.output === columns.input && rows.before + columns.before === 0) {
-    transpose(from, to, places, inChannels);
-  } else {
-    let place = 0;
-    for (let n = 0; n < batch; n++) {
-      for (let i = -rows.before, down = 0; down < rows.output; down++, i += rows.stride) {
-        for (let j = -columns.before, right = 0; right < columns.output; right++, j += columns.stride, place++) {
-          const inside = i >= 0 && i < rows.input && j >= 0 && j < columns.input;
-          const base = ((n * rows.input + i) * columns.input + j) * inChannels;
-          for (let c = 0; c < inChannels; c++) to[c * places + place] = inside ? from[base + c]! : 0;
-        }
-      }
-    }
-  }
+  const height = rows.taps * columns.taps * inChannels;
+  const patches = allocate(backend, [1, height, places]);
+  layOutPatches(floats(backend, x), floats(backend, patches), geometry);
   const weights = alias(backend, dy, 0, [1, places, outChannels]);
   const gradient = forward.batchMatMul({
-    inputs: { a: images, b: weights },
+    inputs: { a: patches, b: weights },
     backend,
     attrs: { transposeA: false, transposeB: false },
   }) as TensorInfo;
   dropAlias(backend, weights);
-  dispose(backend, images);
-  return { dataId: gradient.dataId, shape: [1, 1, inChannels, outChannels], dtype: "float32" };
+  dispose(backend, patches);
+  return { dataId: gradient.dataId, shape: [rows.taps, columns.taps, inChannels, outChannels], dtype: "float32" };
+}
+
+/** x [batch, rows, columns, channels] to [taps, taps, channels, batch, outputs, outputs], with zeros for the padding. */
+function layOutPatches(from: Float32Array, to: Float32Array, { batch, inChannels, rows, columns }: Geometry): void {
+  const places = batch * rows.output * columns.output;
+  if (isPointwise(rows) && isPointwise(columns)) {
+    transpose(from, to, places, inChannels);
+    return;
+  }
+  to.fill(0);
+  const move = columns.stride * inChannels;
+  for (let n = 0; n < batch; n++) {
+    for (let i = 0; i < rows.output; i++) {
+      const place = (n * rows.output + i) * columns.output;
+      for (let k = 0; k < rows.taps; k++) {
+        const row = i * rows.stride + k * rows.dilation - rows.before;
+        if (row < 0 || row >= rows.input) continue;
+        for (let l = 0; l < columns.taps; l++) {
+          // Outputs whose input column j stride + shift lies inside.
+          const shift = l * columns.dilation - columns.before;
+          const first = Math.max(0, Math.ceil(-shift / columns.stride));
+          const end = Math.min(columns.output, Math.ceil((columns.input - shift) / columns.stride));
+          const source = ((n * rows.input + row) * columns.input + first * columns.stride + shift) * inChannels;
+          let target = (k * columns.taps + l) * inChannels * places + place;
+          for (let c = 0; c < inChannels; c++, target += places) {
+            for (let j = first, at = source + c; j < end; j++, at += move) to[target + j] = from[at]!;
+          }
+        }
+      }
+    }
+  }
 }
 
 /** The gradient of a filter that sees nothing but padding. */
@@ -119,6 +147,9 @@ function zeros(backend: WasmBackend, shape: number[]): TensorInfo {
 /** The extent of x, counted from its first element, over which the filter moves. */
 const reach = ({ taps, dilation, output, stride, before }: Axis): number =>
   (taps - 1) * dilation + (output - 1) * stride + 1 - before;
+
+const isPointwise = ({ taps, stride, before, input, output }: Axis): boolean =>
+  taps === 1 && stride === 1 && before === 0 && input === output;
 
 /** [batch, rows, columns, channels] to [channels, height, width, batch], cropped at the end. */
 function channelsFirst(
@@ -134,13 +165,27 @@ function channelsFirst(
   }
   const image = rows.input * columns.input * inChannels;
   const plane = height * width * batch;
+  const fours = batch - (batch % 4);
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
       const source = (i * columns.input + j) * inChannels;
       const target = (i * width + j) * batch;
-      for (let n = 0; n < batch; n++) {
-        let at = target + n;
-        for (let f = source + n * image, end = f + inChannels; f < end; f++, at += plane) to[at] = from[f]!;
+      for (let n = 0; n < fours; n += 4) {
+        const a = source + n * image;
+        const b = a + image;
+        const c = b + image;
+        const d = c + image;
+        for (let channel = 0, at = target + n; channel < inChannels; channel++, at += plane) {
+          to[at] = from[a + channel]!;
+          to[at + 1] = from[b + channel]!;
+          to[at + 2] = from[c + channel]!;
+          to[at + 3] = from[d + channel]!;
+        }
+      }
+      for (let n = fours; n < batch; n++) {
+        const a = source + n * image;
+        for (let channel = 0, at = target + n; channel < inChannels; channel++, at += plane)
+          to[at] = from[a + channel]!;
       }
     }
   }

@@ -31,6 +31,7 @@ export function floats(backend: WasmBackend, tensor: TensorInfo): Float32Array {
   return new Float32Array(backend.wasm.HEAPU8.buffer, offsetOf(backend, tensor), sizeOf(tensor.shape));
 }
 
+/** The same for int32 tensors, or for the bits of float32 ones. */
 export function integers(backend: WasmBackend, tensor: TensorInfo): Int32Array {
   return new Int32Array(backend.wasm.HEAPU8.buffer, offsetOf(backend, tensor), sizeOf(tensor.shape));
 }

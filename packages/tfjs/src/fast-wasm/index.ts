@@ -24,7 +24,7 @@ let restore: (() => void) | undefined;
  *
  * Added (the stock backend throws "Kernel ... not registered"):
  * - `Conv2DBackpropFilter`: a convolution whose images are the input by channel and whose filter is dy, with strides and
- *   dilations in exchanged places; a matrix product where the filter has one tap.
+ *   dilations in exchanged places; a matrix product over patches where few channels make those cheap.
  * - `DepthwiseConv2dNativeBackpropInput`: one depthwise convolution for each phase of the stride.
  * - `DepthwiseConv2dNativeBackpropFilter`: a loop over the heap.
  * - `UnsortedSegmentSum` (gather, embedding): a loop over the heap.

@@ -1,6 +1,6 @@
 import type { KernelFunc, NamedAttrMap } from "@tensorflow/tfjs-core";
 import { type Axis, type Geometry, poolGeometry } from "./geometry.ts";
-import { allocate, floats, type WasmBackend } from "./heap.ts";
+import { allocate, floats, integers, type WasmBackend } from "./heap.ts";
 
 /** The half-open range of window positions k whose input lies inside, for output `j`. */
 const inside = (axis: Axis, j: number): [first: number, end: number] => {
@@ -17,11 +17,15 @@ export const maxPoolGradient: KernelFunc = (args) => {
   const dx = allocate(backend, x.shape);
   const to = floats(backend, dx);
   to.fill(0);
-  routeToMaxima(floats(backend, x), floats(backend, dy), to, geometry);
+  routeToMaxima(integers(backend, x), floats(backend, dy), to, geometry);
   return dx;
 };
 
-function routeToMaxima(x: Float32Array, dy: Float32Array, dx: Float32Array, geometry: Geometry): void {
+/**
+ * Which element is largest is as good as random, and a branch on it is mispredicted half the time: so floats are compared
+ * as integers in the same order (both zeros are 0, a NaN lies beyond infinity), and the choice is made by masks.
+ */
+function routeToMaxima(x: Int32Array, dy: Float32Array, dx: Float32Array, geometry: Geometry): void {
   const { batch, rows, columns, inChannels: channels } = geometry;
   const rowSize = columns.input * channels;
   let at = 0;
@@ -30,24 +34,30 @@ function routeToMaxima(x: Float32Array, dy: Float32Array, dx: Float32Array, geom
       const [top, bottom] = inside(rows, i);
       for (let j = 0; j < columns.output; j++) {
         const [left, right] = inside(columns, j);
+        if (top >= bottom || left >= right) {
+          at += channels;
+          continue;
+        }
         const corner =
           ((n * rows.input + i * rows.stride - rows.before) * columns.input + j * columns.stride - columns.before) *
           channels;
         for (let c = 0; c < channels; c++, at++) {
-          let largest = Number.NEGATIVE_INFINITY;
-          let where = -1;
+          let largest = -0x80000000;
+          let where = 0;
           for (let k = top; k < bottom; k++) {
-            let place = corner + k * rowSize + left * channels + c;
-            for (let l = left; l < right; l++, place += channels) {
-              const value = x[place]!;
-              if (value > largest) {
-                largest = value;
-                where = place;
-              }
+            let place = (corner + k * rowSize + left * channels + c) | 0;
+            for (let l = left; l < right; l++) {
+              const bits = x[place]!;
+              const sign = bits >> 31;
+              const key = (((bits & 0x7fffffff) ^ sign) - sign) | 0;
+              // All ones where largest < key: the sign of their difference, unless that overflows.
+              const larger = ((largest & ~key) | (~(largest ^ key) & (largest - key))) >> 31;
+              largest ^= (largest ^ key) & larger;
+              where ^= (where ^ place) & larger;
+              place = (place + channels) | 0;
             }
           }
-          // No maximum: the window is all NaN or all minus infinity.
-          if (where >= 0) dx[where] = dx[where]! + dy[at]!;
+          dx[where] = dx[where]! + dy[at]!;
         }
       }
     }
