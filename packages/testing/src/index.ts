@@ -1,5 +1,12 @@
 export { assertClose, assertSameBytes, type Numbers, type Tolerance } from "./assert.ts";
+export type { AttackLawOptions } from "./attack/subject.ts";
+export { attackLaws } from "./attack-laws.ts";
 export type { ClassifierLawOptions, Powers } from "./classifier/subject.ts";
 export { classifierLaws } from "./classifier-laws.ts";
 export type { Law } from "./law.ts";
 export { affineModel, researchWeights } from "./models/affine.ts";
+export { type Counts, countingModel } from "./models/counting.ts";
+export { noisyModel, quantisedInput, scaledLogits, softmaxAsLogits } from "./models/masked.ts";
+export { quadraticModel } from "./models/quadratic.ts";
+export { throwingModel } from "./models/throwing.ts";
+export { type TinyMlpOptions, tinyMlp } from "./models/tiny-mlp.ts";

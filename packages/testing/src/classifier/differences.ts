@@ -63,7 +63,8 @@ export function inside(x: NdArray, bounds: Parameters<typeof boundsOf>[0]): NdAr
  * @param gradient - only for its size: an error counts as a share of the largest entry of the row
  */
 export async function probeGradient(options: {
-  readonly logits: (x: NdArray) => Promise<NdArray>;
+  /** The batch holds copies of the rows `rows` of `x`, each with one feature moved. */
+  readonly logits: (batch: NdArray, rows: Int32Array) => Promise<NdArray>;
   readonly bounds: Parameters<typeof boundsOf>[0];
   readonly x: NdArray;
   readonly loss: Loss;
@@ -90,11 +91,12 @@ export async function probeGradient(options: {
     }
   }
   const source = Array.from({ length: loss.parts }, (_, part) => examples.map((i) => part * loss.count + i)).flat();
-  const batch = takeRows(x, Int32Array.from(source));
+  const copied = Int32Array.from(source);
+  const batch = takeRows(x, copied);
   changes.forEach(({ part, feature, value }, i) => {
     batch.data[(part * examples.length + i) * width + feature] = value;
   });
-  const logits = await options.logits(batch);
+  const logits = await options.logits(batch, copied);
   const values = loss.take(Int32Array.from(examples)).value(logits).data;
 
   const k = logits.shape[1]!;

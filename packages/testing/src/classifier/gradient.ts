@@ -46,7 +46,10 @@ const agrees =
     const { loss, x: given } = losses[name]!(subject);
     const x = inside(given, model.bounds);
     const { gradient } = await model.gradient(x, loss, options(x));
-    const logits = (batch: NdArray) => model.logits(batch, options(batch));
+    // A moved copy keeps its row's key: the noise of a randomised model must not move with it.
+    const { keys } = options(x);
+    const logits = (batch: NdArray, rows: Int32Array) =>
+      model.logits(batch, keys ? { keys: Uint32Array.from(rows, (row) => keys[row]!) } : {});
     const probes = await probeGradient({ logits, bounds: model.bounds, x, loss, gradient, pixels, tolerance });
     demandAgreement(gradient, probes, x.shape[0]! * pixels);
   };

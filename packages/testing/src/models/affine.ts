@@ -1,5 +1,5 @@
 import { type Bounds, type DifferentiableClassifier, expected, sizeOf } from "@parapet/core";
-import { rowwiseModel } from "./rowwise.ts";
+import { type RowFunctions, rowwiseModel } from "./rowwise.ts";
 
 /**
  * A linear classifier, `z = W x + b`: every gradient, distance to the border and optimal attack has a closed form.
@@ -41,13 +41,11 @@ export function affineModel(options: {
   }
   if (bias.length !== weights.length) throw new TypeError(expected("bias", `${weights.length} numbers`, bias.length));
   if (sizeOf(inputShape) !== width) throw new TypeError(expected("inputShape", `${width} features`, inputShape));
-  return rowwiseModel({
-    inputShape,
-    numClasses: weights.length,
-    bounds,
+  const row: RowFunctions = {
     forward: (x) => weights.map((row, k) => row.reduce((sum, w, j) => sum + w * x[j]!, bias[k]!)),
     backward: (x, cotangent) => x.map((_, j) => weights.reduce((sum, row, k) => sum + row[j]! * cotangent[k]!, 0)),
-  });
+  };
+  return rowwiseModel({ inputShape, numClasses: weights.length, bounds }, () => row);
 }
 
 /**
