@@ -14,10 +14,10 @@ export async function install(tarballs) {
       ...tarballs.map(({ name, tarball }) => [name, `file:${tarball}`]),
       ...[...peers].map((name) => [name, versionOf(name)]),
     ]);
-    writeFileSync(
-      join(folder, "package.json"),
-      JSON.stringify({ name: "scratch", private: true, type: "module", dependencies }),
-    );
+    // What the packages need of one another is taken from the tarballs too, never asked of the registry.
+    const overrides = Object.fromEntries(tarballs.map(({ name }) => [name, `$${name}`]));
+    const manifest = { name: "scratch", private: true, type: "module", dependencies, overrides };
+    writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
 
     const flags = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
     await must("npm", ["install", ...flags], { cwd: folder });

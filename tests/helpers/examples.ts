@@ -38,7 +38,7 @@ export function readmeExamples(): Example[] {
   );
 }
 
-export const compilerOptions: ts.CompilerOptions = {
+const compilerOptions: ts.CompilerOptions = {
   ...ts.parseJsonConfigFileContent({ extends: "./tsconfig.base.json" }, ts.sys, root).options,
   noUnusedLocals: false,
   noUnusedParameters: false,
