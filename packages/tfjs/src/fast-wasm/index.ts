@@ -9,6 +9,7 @@ import {
 import { conv2dFilterGradient } from "./conv2d-filter.ts";
 import { conv2dInputGradient } from "./conv2d-input.ts";
 import { depthwiseFilterGradient, depthwiseInputGradient } from "./depthwise.ts";
+import { identity } from "./identity.ts";
 import { batchMatMul, fusedMatMul } from "./mat-mul.ts";
 import { avgPoolGradient, maxPoolGradient } from "./pooling.ts";
 import { unsortedSegmentSum } from "./segments.ts";
@@ -36,6 +37,7 @@ let restore: (() => void) | undefined;
  *   where no element of a window is positive, it sends the gradient to the first element of the whole input.
  * - `AvgPoolGrad`: divides by the elements a window really has. The stock kernels, cpu included, divide by the full window
  *   also where it hangs over the edge, which is not the derivative of the forward op.
+ * - `Identity`: shares memory, as on the cpu backend, instead of copying every tensor that is saved for the backward pass.
  *
  * The kernels are registered for the backend "wasm" of the one `@tensorflow/tfjs-core` and hold no tensors. A row of a
  * result has the same bits whatever else is in the batch: each sum runs in an order fixed by the layer alone.
@@ -92,6 +94,7 @@ function install(): () => void {
     _FusedMatMul: fusedMatMul(stock("_FusedMatMul").kernelFunc),
     MaxPoolGrad: maxPoolGradient,
     AvgPoolGrad: avgPoolGradient,
+    Identity: identity,
   };
   const undo = Object.entries(kernels).map(([name, kernelFunc]) => replace(name, kernelFunc));
   return () => {

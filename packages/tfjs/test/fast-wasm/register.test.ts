@@ -9,7 +9,7 @@ const added = [
   "DepthwiseConv2dNativeBackpropFilter",
   "UnsortedSegmentSum",
 ];
-const replaced = ["Conv2DBackpropInput", "BatchMatMul", "_FusedMatMul", "MaxPoolGrad", "AvgPoolGrad"];
+const replaced = ["Conv2DBackpropInput", "BatchMatMul", "_FusedMatMul", "MaxPoolGrad", "AvgPoolGrad", "Identity"];
 
 /** Every kernel of the wasm backend by name. */
 const registered = () => new Map(tf.getKernelsForBackend("wasm").map((kernel) => [kernel.kernelName, kernel]));
@@ -79,6 +79,25 @@ describe("registerFastGradients", () => {
     }
     expect(tf.getKernel("Conv2DBackpropFilter", "wasm")).toBeUndefined();
     registerFastGradients()();
+  });
+
+  it("clones without a copy, and frees the memory with the last reference", async () => {
+    await useBackend("wasm");
+    const undo = registerFastGradients();
+    const backend = tf.backend() as unknown as { numDataIds(): number };
+    const before = backend.numDataIds();
+    const x = tf.tensor1d([1, 2, 3]);
+    const copy = x.clone();
+    expect(backend.numDataIds()).toBe(before + 1);
+    x.dispose();
+    expect([...copy.dataSync()]).toEqual([1, 2, 3]);
+    const words = tf.tensor1d(["a", "b"]);
+    const same = words.clone();
+    words.dispose();
+    expect(same.dataSync()).toEqual(["a", "b"]);
+    tf.dispose([copy, same]);
+    expect(backend.numDataIds()).toBe(before);
+    undo();
   });
 
   it("trains a small network for hundreds of steps in the memory of the first few", async () => {
