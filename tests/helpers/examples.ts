@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import ts from "typescript";
 import { packages, root } from "../../scripts/workspace.mjs";
 
 // The examples of the documentation as modules that run. A block that starts with `// browser only` is not run in Node,
-// and `expression; // => text` (or `console.log(a, b); // => text`) asserts what would be printed.
+// and `statement; // => text` asserts what it prints, or, where it prints nothing, its value as `console.log` shows it.
 
 export interface Example {
   /** Where it stands, `packages/core/src/rng.ts:37`. */
@@ -92,19 +92,15 @@ export function publicExports(): PublicExport[] {
   return found;
 }
 
-/** The code with each `// => text` made into a call of `check(text, ...values)`; lines keep their numbers. */
+/** The code with each `// => text` made into a call of `example.says(text, value)`; lines keep their numbers. */
 export function withChecks({ code, place }: Example): { code: string; checks: number } {
   const source = ts.createSourceFile("example.ts", code, ts.ScriptTarget.ES2022, true);
   const edits: { start: number; end: number; text: string }[] = [];
   const visit = (node: ts.Node): void => {
     const expected = /^[ \t]*\/\/ => (.*)/.exec(code.slice(node.end))?.[1];
     if (ts.isExpressionStatement(node) && expected !== undefined) {
-      const { expression } = node;
-      const isLog = ts.isCallExpression(expression) && expression.expression.getText() === "console.log";
-      const values = isLog
-        ? expression.arguments.map((argument) => argument.getText()).join(", ")
-        : expression.getText();
-      const text = `globalThis.checkExample(${JSON.stringify(expected.trim())}, ${values});`;
+      const call = `example.says(${JSON.stringify(expected.trim())}, ${node.expression.getText()})`;
+      const text = `{ example.starts(); ${call}; }`;
       edits.push({ start: node.getStart(), end: node.end, text });
     }
     ts.forEachChild(node, visit);
@@ -118,18 +114,19 @@ export function withChecks({ code, place }: Example): { code: string; checks: nu
   return { code: checked, checks: edits.length };
 }
 
-/** Writes every example as a module of its own under an ignored folder, and says where. */
+/** Writes every example as a module of its own in a folder of this run, under one that git ignores. */
 export function writeExamples(examples: readonly Example[]) {
-  const folder = join(root, ".cache/examples");
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const declaration = "declare global { var checkExample: (expected: string, ...values: unknown[]) => void }";
-  return examples.map((example) => {
+  mkdirSync(join(root, ".cache"), { recursive: true });
+  const folder = mkdtempSync(join(root, ".cache/examples-"));
+  const declaration =
+    "declare global { var example: { starts(): void; says(text: string, value: unknown): void } } export {};";
+  const written = examples.map((example) => {
     const { code, checks } = withChecks(example);
     const file = join(folder, `${example.place.replace(/[^\w.-]+/g, "-").replace(/\.(ts|md)-/, "-")}.ts`);
-    writeFileSync(file, `${code}\nexport {};\n${declaration}\n`);
+    writeFileSync(file, `${code}\n${declaration}\n`);
     return { ...example, file, checks };
   });
+  return { written, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 /** What the compiler has to say of these files, one line each. */
