@@ -266,14 +266,24 @@ function forwardParts(source: Source, x: tf.Tensor, mode: Mode, parts: number): 
 
 /** A mere look in training mode moves the statistics of batch-norm layers: put them back. */
 function restoringBuffers<T>(buffers: ReadonlyMap<string, tf.Variable>, f: () => T): T {
-  const before = [...buffers.values()].map((variable) => [variable, tf.keep(tf.clone(variable))] as const);
+  const before = copyBuffers(buffers);
   try {
     return f();
   } finally {
-    for (const [variable, value] of before) {
-      // assign() takes over the data, and must not be on anybody's tape.
-      variable.assign(value);
-      value.dispose();
-    }
+    before.restore();
+    before.dispose();
   }
+}
+
+/** The buffers as they are now; `dispose` it. */
+export function copyBuffers(buffers: ReadonlyMap<string, tf.Variable>): { restore(): void; dispose(): void } {
+  const copies = [...buffers.values()].map((variable) => [variable, tf.keep(tf.clone(variable))] as const);
+  return {
+    restore() {
+      for (const [variable, copy] of copies) variable.assign(copy);
+    },
+    dispose() {
+      for (const [, copy] of copies) copy.dispose();
+    },
+  };
 }

@@ -11,7 +11,7 @@ import {
   type TrainableClassifier,
 } from "@parapet/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkRows, differentiable, type Engine, free, modeOf, readArray } from "./classifier.ts";
+import { checkRows, copyBuffers, differentiable, type Engine, free, modeOf, readArray } from "./classifier.ts";
 import { optimizerState, restoreOptimizer } from "./optimizer-state.ts";
 import { pullback } from "./tape.ts";
 
@@ -77,13 +77,22 @@ export function trainable(engine: Engine, { weights, optimizer }: Training): Tra
     async step(x, loss, options = {}) {
       const batch = prepare(x, loss, options);
       return queue(async () => {
-        const { result, tensors } = await meanGradients(batch, loss, options, false);
+        const buffers = copyBuffers(source.buffers);
         try {
-          update(tensors, options.learningRate);
+          const { result, tensors } = await meanGradients(batch, loss, options, false);
+          try {
+            update(tensors, options.learningRate);
+          } finally {
+            for (const tensor of tensors) tensor.dispose();
+          }
+          return result;
+        } catch (error) {
+          // A step that fails has not happened.
+          buffers.restore();
+          throw error;
         } finally {
-          for (const tensor of tensors) tensor.dispose();
+          buffers.dispose();
         }
-        return result;
       }, options.signal);
     },
 
