@@ -25,7 +25,9 @@ def wilson(count, total, confidence):
     p, n = mpf(count) / total, mpf(total)
     half = z * mp.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     middle = p + z**2 / (2 * n)
-    return [text((middle - half) / (1 + z**2 / n)), text((middle + half) / (1 + z**2 / n))]
+    low = mpf(0) if count == 0 else (middle - half) / (1 + z**2 / n)
+    high = mpf(1) if count == total else (middle + half) / (1 + z**2 / n)
+    return [text(low), text(high)]
 
 
 def clopper_pearson(count, total, alpha):
