@@ -26,7 +26,7 @@ export function accuracyChart(series: readonly Series[]): string {
   const lines = series.map(({ name, color, points }) => {
     const band = [
       ...points.map(({ epsilon, accuracy }) => [epsilon, accuracy.high] as const),
-      ...points.toReversed().map(({ epsilon, accuracy }) => [epsilon, accuracy.low] as const),
+      ...[...points].reverse().map(({ epsilon, accuracy }) => [epsilon, accuracy.low] as const),
     ];
     const dots = points.map(({ epsilon, accuracy: { rate, low, high, count, total } }) => {
       const tip = `${name}, epsilon ${epsilon}: ${count} of ${total}, ${percent(rate)} [${percent(low)}, ${percent(high)}]`;

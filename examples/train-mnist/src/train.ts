@@ -1,6 +1,6 @@
 import { adversarialTraining, cyclic, type EpochReport, fastRecipe } from "@parapet/adversarial-training";
 import { fgsm, pgd } from "@parapet/attacks";
-import { createRng, crossEntropy, type Rng, type TrainableClassifier, takeRows } from "@parapet/core";
+import { createRng, crossEntropy, mean, type Rng, type TrainableClassifier, takeRows } from "@parapet/core";
 import type { Digits } from "./mnist.ts";
 import type { ProgressLine } from "./progress.ts";
 import type { Settings } from "./settings.ts";
@@ -63,8 +63,4 @@ export async function trainHardened(
       }
     },
   });
-}
-
-function mean(values: Float32Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

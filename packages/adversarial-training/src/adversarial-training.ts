@@ -8,6 +8,7 @@ import {
   expected,
   type Labels,
   type Loss,
+  mean,
   type NdArray,
   type Rate,
   type Rng,
@@ -188,10 +189,10 @@ export function adversarialTraining(options: AdversarialTrainingOptions): Traini
           ...(rateAt === undefined ? {} : { learningRate: rateAt(step / steps) }),
           ...abortable,
         });
-        const mean = result.value.data.reduce((sum, value) => sum + value, 0) / batchSize;
-        lossSum += mean;
+        const stepLoss = mean(result.value.data);
+        lossSum += stepLoss;
         right += accuracy(result.logits, y).count;
-        onProgress?.({ kind: "step", step: step + 1, steps, epoch, loss: mean, epsilon });
+        onProgress?.({ kind: "step", step: step + 1, steps, epoch, loss: stepLoss, epsilon });
       }
       const report: EpochReport = {
         epoch,

@@ -1,5 +1,7 @@
 export { accuracy, labelsOf } from "./accuracy.ts";
+export { inverseRegularizedIncompleteBeta, regularizedIncompleteBeta, type Tail } from "./beta.ts";
 export { checkNumber, expected, type NumberRange, ParapetError } from "./errors.ts";
+export { logBeta, logGamma } from "./gamma.ts";
 export { targeted, untargeted } from "./goal.ts";
 export { boundsOf, checkInput } from "./input.ts";
 export { linearizeByRecompute } from "./linearize.ts";
@@ -10,7 +12,26 @@ export { klDivergence, klDivergenceFrom } from "./loss/kl-divergence.ts";
 export type { Goal, Labels, Loss, LossForm } from "./loss/loss.ts";
 export { toLabels } from "./loss/loss.ts";
 export { margin } from "./loss/margin.ts";
-export type * from "./model.ts";
+export type {
+  AnyNdArray,
+  Attack,
+  AttackContext,
+  AttackResult,
+  Bounds,
+  CallOptions,
+  Classifier,
+  DifferentiableClassifier,
+  FeatureExtractor,
+  GradientResult,
+  Labeler,
+  Linearization,
+  Parameters,
+  Progress,
+  Snapshot,
+  StepOptions,
+  StepResult,
+  TrainableClassifier,
+} from "./model.ts";
 export {
   asNdArray,
   concatRows,
@@ -23,6 +44,7 @@ export {
   takeRows,
   toNdarray,
 } from "./ndarray.ts";
+export { erf, erfc, normalCdf, normalQuantile } from "./normal.ts";
 export {
   type BallNorm,
   checkNorm,
@@ -35,3 +57,4 @@ export {
 } from "./norms.ts";
 export { createPacer } from "./pacer.ts";
 export { createRng, createSecureRng, exampleKeys, type Rng, type SecureRng } from "./rng.ts";
+export { clopperPearson, mean, median, type Rate, wilson } from "./statistics.ts";
