@@ -23,7 +23,7 @@ const checks = {
     await turbo("types");
     await tool("tsc", "-p", "tests");
   },
-  unused: () => tool("knip"),
+  unused: () => tool("knip", "--no-config-hints"),
   changesets,
   size: () => tool("size-limit"),
   bundles,
