@@ -11,9 +11,6 @@ import { demand, failureOf, type Law } from "../law.ts";
 import { someCotangent } from "./gradient.ts";
 import type { Check, Checks, Subject } from "./subject.ts";
 
-/** A signal aborted during many calls must have stopped them this many milliseconds later. */
-const PATIENCE = 5000;
-
 /** A loss that throws where an engine might not expect it. */
 function throwing(labels: Int32Array, where: "value" | "cotangent"): Loss {
   const { count, parts, value, cotangent, take } = crossEntropy(labels);
@@ -164,13 +161,13 @@ function aborts<M extends Classifier>(calls: Readonly<Record<string, Call<M>>>):
 
 /** An engine that never gives timers their turn cannot be stopped from its own thread. */
 async function stopsSoon<M extends Classifier>(subject: Subject<M>, name: string, call: Call<M>): Promise<void> {
-  const { x, options } = subject;
+  const { x, options, patience } = subject;
   const controller = new AbortController();
   const reason = new Error("aborted by a timer");
   const timer = setTimeout(() => controller.abort(reason), 20);
   const start = performance.now();
   try {
-    while (performance.now() - start < PATIENCE) await call(subject, x, options(x, { signal: controller.signal }));
+    while (performance.now() - start < patience) await call(subject, x, options(x, { signal: controller.signal }));
   } catch (error) {
     demand(error === reason, `${name}: expected the signal's reason, got ${String(error)}`);
     return;
@@ -178,7 +175,7 @@ async function stopsSoon<M extends Classifier>(subject: Subject<M>, name: string
     clearTimeout(timer);
   }
   const why = controller.signal.aborted ? "the signal was not looked at" : "the timer never had its turn";
-  throw new Error(`${name}: still running ${PATIENCE} ms after it should have stopped; ${why}`);
+  throw new Error(`${name}: still running ${patience} ms after it should have stopped; ${why}`);
 }
 
 /** Every call of a black box can be stopped. */

@@ -36,6 +36,8 @@ export interface ClassifierLawOptions<P extends keyof Powers = "differentiable">
   readonly gradientTolerance?: number;
   /** How many features of every row are checked by central differences. Default 4. */
   readonly pixels?: number;
+  /** Milliseconds within which a timer's abort must have stopped a loop of calls. Default 5000. */
+  readonly patience?: number;
 }
 
 /** One fresh model with the inputs it is asked about: what every law of classifiers is given. */
@@ -45,6 +47,7 @@ export interface Subject<M extends Classifier> {
   readonly labels: Int32Array;
   readonly tolerance: number;
   readonly pixels: number;
+  readonly patience: number;
   readonly tensorCount: () => number;
   /** The options for a call on these rows: keys that belong to the rows, where the model needs keys. */
   options(x: NdArray, more?: CallOptions): CallOptions;
@@ -63,13 +66,15 @@ export type Checks<M extends Classifier> = Readonly<Record<string, Check<M>>>;
 /** Puts together what a law is given. */
 export function subjectOf<P extends keyof Powers>(model: Powers[P], options: ClassifierLawOptions<P>) {
   const { inputs, exact = true, randomised = false, gradientTolerance = 2 ** -10, pixels = 4 } = options;
+  const { patience = 5000, tensorCount = () => 0 } = options;
   const subject: Subject<Powers[P]> = {
     model,
     x: copyOf(inputs),
     labels: Int32Array.from(options.labels),
     tolerance: gradientTolerance,
     pixels,
-    tensorCount: options.tensorCount ?? (() => 0),
+    patience,
+    tensorCount,
     options: (x, more = {}) => (randomised ? { keys: exampleKeys(x, new Int32Array(x.shape[0]!)), ...more } : more),
     same(actual, expected) {
       if (exact) assertSameBytes(actual, expected);
