@@ -157,27 +157,72 @@ export const depthwiseFilterGradient: KernelFunc = (args) => {
 /** The sum over images and outputs of x times dy for one tap, channel by channel. */
 function correlate(x: Float32Array, dy: Float32Array, geometry: Geometry, k: number, l: number): Float64Array {
   const { batch, inChannels, outChannels, rows, columns } = geometry;
-  const multiplier = outChannels / inChannels;
   const sums = new Float64Array(outChannels);
+  // Outputs whose input column j stride + shift lies inside.
+  const shift = l * columns.dilation - columns.before;
+  const first = Math.max(0, Math.ceil(-shift / columns.stride));
+  const end = Math.min(columns.output, Math.ceil((columns.input - shift) / columns.stride));
+  const sum = outChannels === inChannels ? addRow : addWiderRow;
   for (let n = 0; n < batch; n++) {
     for (let i = 0; i < rows.output; i++) {
       const row = i * rows.stride + k * rows.dilation - rows.before;
       if (row < 0 || row >= rows.input) continue;
-      for (let j = 0; j < columns.output; j++) {
-        const column = j * columns.stride + l * columns.dilation - columns.before;
-        if (column < 0 || column >= columns.input) continue;
-        let source = ((n * rows.input + row) * columns.input + column) * inChannels;
-        let at = ((n * rows.output + i) * columns.output + j) * outChannels;
-        if (multiplier === 1) {
-          for (let c = 0; c < outChannels; c++) sums[c] = sums[c]! + x[source++]! * dy[at++]!;
-        } else {
-          for (let c = 0; c < outChannels; source++) {
-            const value = x[source]!;
-            for (const end = c + multiplier; c < end; c++) sums[c] = sums[c]! + value * dy[at++]!;
-          }
-        }
-      }
+      const source = ((n * rows.input + row) * columns.input + first * columns.stride + shift) * inChannels;
+      const at = ((n * rows.output + i) * columns.output + first) * outChannels;
+      sum(sums, x, source, columns.stride * inChannels, dy, at, end - first, inChannels);
     }
   }
   return sums;
+}
+
+/** Adds one row of outputs, four channels at a time, so that their sums stay in registers along the row. */
+function addRow(
+  sums: Float64Array,
+  x: Float32Array,
+  source: number,
+  step: number,
+  dy: Float32Array,
+  at: number,
+  count: number,
+  channels: number,
+): void {
+  const fours = channels - (channels % 4);
+  for (let c = 0; c < fours; c += 4) {
+    let [a, b, d, e] = [0, 0, 0, 0];
+    for (let j = 0, p = source + c, q = at + c; j < count; j++, p += step, q += channels) {
+      a += x[p]! * dy[q]!;
+      b += x[p + 1]! * dy[q + 1]!;
+      d += x[p + 2]! * dy[q + 2]!;
+      e += x[p + 3]! * dy[q + 3]!;
+    }
+    sums[c] = sums[c]! + a;
+    sums[c + 1] = sums[c + 1]! + b;
+    sums[c + 2] = sums[c + 2]! + d;
+    sums[c + 3] = sums[c + 3]! + e;
+  }
+  for (let c = fours; c < channels; c++) {
+    let a = 0;
+    for (let j = 0, p = source + c, q = at + c; j < count; j++, p += step, q += channels) a += x[p]! * dy[q]!;
+    sums[c] = sums[c]! + a;
+  }
+}
+
+/** The same where each input channel has several output channels, which follow each other. */
+function addWiderRow(
+  sums: Float64Array,
+  x: Float32Array,
+  source: number,
+  step: number,
+  dy: Float32Array,
+  at: number,
+  count: number,
+  channels: number,
+): void {
+  const multiplier = sums.length / channels;
+  for (let j = 0, p = source, q = at; j < count; j++, p += step) {
+    for (let c = 0, i = 0; c < channels; c++) {
+      const value = x[p + c]!;
+      for (const end = i + multiplier; i < end; i++) sums[i] = sums[i]! + value * dy[q++]!;
+    }
+  }
 }
