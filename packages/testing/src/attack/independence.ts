@@ -99,7 +99,7 @@ export const independence: AttackChecks = {
 };
 
 /** The result of the examples `rows`. */
-export function takeResult(result: AttackResult, rows: Int32Array): AttackResult {
+function takeResult(result: AttackResult, rows: Int32Array): AttackResult {
   return {
     adversarial: takeRows(result.adversarial, rows),
     success: takeRows(result.success, rows),

@@ -219,7 +219,7 @@ export const training: Checks<TrainableClassifier> = {
 };
 
 /** Two snapshots hold the same. */
-export function sameSnapshot(subject: Pick<Learner, "same">, actual: Snapshot, expected: Snapshot): void {
+function sameSnapshot(subject: Pick<Learner, "same">, actual: Snapshot, expected: Snapshot): void {
   for (const part of ["weights", "buffers", "optimizer"] as const) {
     const wanted = expected[part];
     if (wanted === undefined) continue;

@@ -52,6 +52,13 @@ export function affineModel(options: {
  * A linear classifier of three features and three classes whose distances are known to ten digits: from
  * x = (0.6, 0.7, 0.2), class 0, the border lies at 0.6145770237 in l2, 0.3692307692 in linf and 0.8 in l1.
  *
+ * @example
+ * ```ts
+ * import { researchWeights } from "@parapet/testing";
+ * const [[a, b, c], [d, e, f]] = researchWeights.weights;
+ * console.log((2.4 / Math.hypot(d - a, e - b, f - c)).toFixed(10)); // => 0.6145770237
+ * ```
+ *
  * Source: `(z_0 - z_1) / ||W_1 - W_0||` in the dual norm = 2.4 / sqrt(15.25), 2.4 / 6.5 and 2.4 / 3.
  */
 export const researchWeights = {

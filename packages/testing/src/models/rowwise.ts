@@ -104,7 +104,7 @@ export function opening(
 }
 
 /** Applies a function to every row of an array; its results are rows of shape `shape`. */
-export function eachRow(
+function eachRow(
   x: NdArray,
   shape: readonly number[],
   apply: (features: Float64Array, row: number) => ArrayLike<number>,
