@@ -33,7 +33,7 @@ let restore: (() => void) | undefined;
  * Replaced:
  * - `Conv2DBackpropInput` (channels last): a convolution over dy that yields a block of neighbouring inputs at a time.
  * - `BatchMatMul` with a transposed operand or several products, `_FusedMatMul` with a transposed operand.
- * - `MaxPoolGrad`: to the first largest element of a window, as on the cpu backend. The stock kernel takes the last, and
+ * - `MaxPoolGrad`: to the first largest element of a window, as on the cpu backend (which, unlike this, drops a NaN's gradient). The stock kernel takes the last, and
  *   where no element of a window is positive, it sends the gradient to the first element of the whole input.
  * - `AvgPoolGrad`: divides by the elements a window really has. The stock kernels, cpu included, divide by the full window
  *   also where it hangs over the edge, which is not the derivative of the forward op.
