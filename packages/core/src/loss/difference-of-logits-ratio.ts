@@ -55,11 +55,14 @@ export function differenceOfLogitsRatio(labels: Labels, targets?: Labels): Loss 
         const { order, label, other, numerator, denominator } = parts(z, at, k, row);
         if (denominator === 0) return;
         const ratio = numerator / denominator;
-        out[at + other]! += 1 / denominator;
-        out[at + label]! -= 1 / denominator;
-        out[at + order[0]!]! -= ratio / denominator;
+        // Summed in float64: where the terms cancel (a ratio of 1), the cotangent is 0 and not the sign of a rounding.
+        const sums = new Float64Array(k);
+        sums[other]! += 1 / denominator;
+        sums[label]! -= 1 / denominator;
+        sums[order[0]!]! -= ratio / denominator;
         const share = ratio / denominator / (order.length - 2);
-        for (const low of order.slice(2)) out[at + low]! += share;
+        for (const low of order.slice(2)) sums[low]! += share;
+        out.set(sums, at);
       },
     },
     (rows) => differenceOfLogitsRatio(pick(y, rows), t === undefined ? undefined : pick(t, rows)),

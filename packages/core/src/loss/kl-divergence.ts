@@ -1,6 +1,6 @@
 import { checkNumber, expected } from "../errors.ts";
 import { type NdArray, takeRows } from "../ndarray.ts";
-import { checkLogits, type Loss, rowwise } from "./loss.ts";
+import { checkLogits, type Loss, pick, rowwise } from "./loss.ts";
 
 /**
  * The Kullback-Leibler divergence between the answers to two copies of each example, `KL(softmax p || softmax q)` in
@@ -21,7 +21,10 @@ import { checkLogits, type Loss, rowwise } from "./loss.ts";
  * between Robustness and Accuracy" (TRADES), 2019, https://arxiv.org/abs/1901.08573. Differences: none known.
  */
 export function klDivergence(count: number): Loss {
-  checkNumber("count", count, { min: 1, integer: true });
+  return betweenParts(checkNumber("count", count, { min: 1, integer: true }));
+}
+
+function betweenParts(count: number): Loss {
   return {
     count,
     parts: 2,
@@ -45,7 +48,7 @@ export function klDivergence(count: number): Loss {
       }
       return { dtype: "float32", shape: logits.shape, data };
     },
-    take: (rows) => klDivergence(rows.length),
+    take: (rows) => betweenParts(pick(new Int32Array(count), rows).length),
   };
 }
 
