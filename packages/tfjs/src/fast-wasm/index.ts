@@ -1,3 +1,4 @@
+import { ParapetError } from "@parapet/core";
 import {
   getBackend,
   getKernel,
@@ -6,6 +7,7 @@ import {
   registerKernel,
   unregisterKernel,
 } from "@tensorflow/tfjs-core";
+import type { TfjsErrorCode } from "../problem.ts";
 import { conv2dFilterGradient } from "./conv2d-filter.ts";
 import { conv2dInputGradient } from "./conv2d-input.ts";
 import { depthwiseFilterGradient, depthwiseInputGradient } from "./depthwise.ts";
@@ -13,6 +15,7 @@ import { identity } from "./identity.ts";
 import { batchMatMul, fusedMatMul } from "./mat-mul.ts";
 import { avgPoolGradient, maxPoolGradient } from "./pooling.ts";
 import { unsortedSegmentSum } from "./segments.ts";
+import { tile } from "./tile.ts";
 
 const backendName = "wasm";
 
@@ -33,10 +36,12 @@ let restore: (() => void) | undefined;
  * Replaced:
  * - `Conv2DBackpropInput` (channels last): a convolution over dy that yields a block of neighbouring inputs at a time.
  * - `BatchMatMul` with a transposed operand or several products, `_FusedMatMul` with a transposed operand.
- * - `MaxPoolGrad`: to the first largest element of a window, as on the cpu backend (which, unlike this, drops a NaN's gradient). The stock kernel takes the last, and
- *   where no element of a window is positive, it sends the gradient to the first element of the whole input.
+ * - `MaxPoolGrad`: to the first largest element of a window, as on the cpu backend (which, unlike this, drops a NaN's
+ *   gradient). The stock kernel takes the last, and where no element of a window is positive, it sends the gradient to
+ *   the first element of the whole input.
  * - `AvgPoolGrad`: divides by the elements a window really has. The stock kernels, cpu included, divide by the full window
  *   also where it hangs over the edge, which is not the derivative of the forward op.
+ * - `Tile`, where it repeats the whole input (the gradient of batch-norm).
  * - `Identity`: shares memory, as on the cpu backend, instead of copying every tensor that is saved for the backward pass.
  *
  * The kernels are registered for the backend "wasm" of the one `@tensorflow/tfjs-core` and hold no tensors. A row of a
@@ -44,7 +49,7 @@ let restore: (() => void) | undefined;
  *
  * @returns A function that undoes this call. Calls are counted: the stock kernels come back, the same objects as before,
  *   when every call has been undone. Undoing one call twice does nothing more.
- * @throws Error if the wasm backend's kernels are not registered.
+ * @throws ParapetError `"tfjs/backend-missing"` when the wasm backend's kernels are not registered.
  *
  * @example
  * ```ts
@@ -95,6 +100,7 @@ function install(): () => void {
     MaxPoolGrad: maxPoolGradient,
     AvgPoolGrad: avgPoolGradient,
     Identity: identity,
+    Tile: tile(stock("Tile").kernelFunc),
   };
   const undo = Object.entries(kernels).map(([name, kernelFunc]) => replace(name, kernelFunc));
   return () => {
@@ -119,7 +125,8 @@ function replace(kernelName: string, kernelFunc: KernelFunc): () => void {
 function stock(kernelName: string): KernelConfig {
   const kernel = getKernel(kernelName, backendName) as KernelConfig | undefined;
   if (kernel !== undefined) return kernel;
-  throw new Error(
+  throw new ParapetError<TfjsErrorCode>(
+    "tfjs/backend-missing",
     `"backend" expected "wasm" to be registered (import "@tensorflow/tfjs-backend-wasm"), got ${getBackend() || "none"}`,
   );
 }

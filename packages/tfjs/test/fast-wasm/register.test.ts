@@ -9,7 +9,15 @@ const added = [
   "DepthwiseConv2dNativeBackpropFilter",
   "UnsortedSegmentSum",
 ];
-const replaced = ["Conv2DBackpropInput", "BatchMatMul", "_FusedMatMul", "MaxPoolGrad", "AvgPoolGrad", "Identity"];
+const replaced = [
+  "Conv2DBackpropInput",
+  "BatchMatMul",
+  "_FusedMatMul",
+  "MaxPoolGrad",
+  "AvgPoolGrad",
+  "Identity",
+  "Tile",
+];
 
 /** Every kernel of the wasm backend by name. */
 const registered = () => new Map(tf.getKernelsForBackend("wasm").map((kernel) => [kernel.kernelName, kernel]));
