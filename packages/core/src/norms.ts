@@ -30,6 +30,10 @@ export function checkNorm(norm: unknown): Norm {
   return norm;
 }
 
+function checkBallNorm(norm: unknown): void {
+  if (norm !== "l0") checkNorm(norm);
+}
+
 /**
  * The distance between the rows of two arrays.
  *
@@ -37,7 +41,7 @@ export function checkNorm(norm: unknown): Norm {
  * @param b - the same shape
  * @param norm - "l1", "l2", "linf", or "l0" for the number of features that differ
  * @returns shape [n], computed in float64
- * @throws TypeError when the shapes differ
+ * @throws TypeError when the shapes differ or there is no such norm
  *
  * @example
  * ```ts
@@ -46,6 +50,7 @@ export function checkNorm(norm: unknown): Norm {
  * ```
  */
 export function distance(a: NdArray, b: NdArray, norm: BallNorm): NdArray {
+  checkBallNorm(norm);
   if (a.shape.length !== b.shape.length || a.shape.some((length, axis) => length !== b.shape[axis])) {
     throw new TypeError(expected("b", `shape [${a.shape.join(", ")}]`, b.shape));
   }
@@ -82,6 +87,7 @@ export function distance(a: NdArray, b: NdArray, norm: BallNorm): NdArray {
  * https://doi.org/10.1145/1390156.1390191, figure 1 (by sorting). Differences: none known.
  */
 export function projectOntoBall(perturbation: NdArray, norm: BallNorm, radius: Radius): NdArray {
+  checkBallNorm(norm);
   const { n, width } = rowsOf(perturbation);
   const data = perturbation.data.slice();
   for (let i = 0; i < n; i++) projectRow(data, i * width, width, norm, radiusOf(radius, i, n));
@@ -114,13 +120,14 @@ function projectRow(d: Float32Array, at: number, width: number, norm: BallNorm, 
     }
     return;
   }
-  // The threshold is (sum of the m largest - radius) / m for the largest m whose m-th magnitude exceeds it.
+  // The threshold is (sum of the m largest - radius) / m for the largest m whose m-th magnitude exceeds it; the first one
+  // always counts, also where a radius of 0, or one lost in rounding, makes it equal.
   let sum = 0;
   let threshold = 0;
   for (let m = 0; m < width; m++) {
     sum += magnitudes[m]!;
     const candidate = (sum - radius) / (m + 1);
-    if (magnitudes[m]! <= candidate) break;
+    if (m > 0 && magnitudes[m]! <= candidate) break;
     threshold = candidate;
   }
   for (let j = at; j < end; j++) d[j] = Math.sign(d[j]!) * Math.max(0, Math.abs(d[j]!) - threshold);
@@ -145,6 +152,7 @@ function projectRow(d: Float32Array, at: number, width: number, norm: BallNorm, 
  * Source: S. Boyd and L. Vandenberghe, "Convex Optimization", 2004, section 9.4 (steepest descent). Differences: none.
  */
 export function dualStep(gradient: NdArray, norm: Norm): NdArray {
+  checkNorm(norm);
   const { n, width } = rowsOf(gradient);
   const g = gradient.data;
   const data = new Float32Array(g.length);
@@ -154,7 +162,7 @@ export function dualStep(gradient: NdArray, norm: Norm): NdArray {
       for (let j = at; j < at + width; j++) data[j] = Math.sign(g[j]!) || 0;
     } else if (norm === "l2") {
       const length = size(g, at, width, "l2");
-      if (length > 0) for (let j = at; j < at + width; j++) data[j] = g[j]! / length;
+      if (length > 0 && Number.isFinite(length)) for (let j = at; j < at + width; j++) data[j] = g[j]! / length;
     } else {
       let best = -1;
       let most = 0;
@@ -197,6 +205,7 @@ export function sampleInBall(
   radius: Radius,
   rngOf: (row: number) => Rng,
 ): NdArray {
+  checkNorm(norm);
   const n = shape[0] ?? 0;
   const width = sizeOf(shape.slice(1));
   const data = new Float32Array(n * width);
