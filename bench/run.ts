@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
-import { formatTable, type Row } from "./table.ts";
+import { formatSummary, formatTable, type Row } from "./table.ts";
 
 /** What a file in src/ exports besides its `name`. */
 export interface Benchmark {
@@ -55,7 +55,7 @@ for (const file of chosen.length > 0 ? chosen : names) {
       log: (message) => console.log(`  ${message}`),
     });
     console.log(`\n${formatTable(rows)}`);
-    console.log(typeof summary === "string" ? `\n${summary}` : `\n${JSON.stringify(summary, null, 2)}`);
+    console.log(`\n${formatSummary(summary)}`);
     const result = { name: benchmark.name, date: new Date().toISOString(), ...machine, rows, summary };
     writeFileSync(new URL(`${file}.json`, out), `${JSON.stringify(result, null, 2)}\n`);
     console.log(`\nwritten to bench/out/${file}.json`);

@@ -19,3 +19,11 @@ export function formatTable(rows: readonly Row[]): string {
   const rule = columns.map((column) => "-".repeat(column[0]?.length ?? 0)).join("  ");
   return [lines[0], rule, ...lines.slice(1)].join("\n");
 }
+
+/** A text as it is, a record as `name: value` lines. */
+export function formatSummary(summary: unknown): string {
+  if (typeof summary !== "object" || summary === null) return String(summary);
+  return Object.entries(summary)
+    .map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join("\n");
+}
