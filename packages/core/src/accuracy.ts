@@ -29,6 +29,7 @@ export function labelsOf(logits: NdArray): NdArray<"int32"> {
  * @param options - `confidence` in (0, 1); default 0.95
  * @returns count, total, rate, low and high
  * @throws TypeError when the lengths differ
+ * @throws RangeError when a label is negative or, where logits are given, no class of theirs
  *
  * @example
  * ```ts
@@ -48,6 +49,8 @@ export function accuracy(
   else {
     given = labelsOf(answer).data;
     const k = answer.shape[1]!;
+    const wrong = truth.find((label) => label >= k);
+    if (wrong !== undefined) throw new RangeError(expected("labels", `classes below ${k}`, wrong));
     for (let i = 0; i < answer.data.length; i++) if (Number.isNaN(answer.data[i])) given[Math.floor(i / k)] = -1;
   }
   if (given.length !== truth.length) throw new TypeError(expected("labels", `${given.length} classes`, truth.length));

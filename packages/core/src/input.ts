@@ -29,7 +29,9 @@ export function checkInput(
   x: NdArray | NdarrayView,
   options: { readonly withinBounds?: boolean } = {},
 ): NdArray {
-  const array = asNdArray(x as NdArray | NdarrayView, "stride" in x ? "float32" : undefined) as NdArray;
+  // A view of any numbers becomes float32; an array keeps its dtype, and is refused for it below.
+  const isView = typeof x === "object" && x !== null && "stride" in x;
+  const array = asNdArray(x as NdArray | NdarrayView, isView ? "float32" : undefined) as NdArray;
   const { inputShape, bounds } = model;
   if (array.dtype !== "float32") throw new TypeError(expected("x", "dtype float32", array.dtype));
   const { shape, data } = array;

@@ -27,7 +27,9 @@ import type { NdArray } from "./ndarray.ts";
 export function linearizeByRecompute(
   model: Pick<DifferentiableClassifier, "logits" | "gradient">,
 ): (x: NdArray, options?: CallOptions) => Promise<Linearization> {
-  return async (x, options) => {
+  return async (input, options) => {
+    // A copy: pullbacks refer to the inputs of this call, whatever becomes of the caller's array.
+    const x: NdArray = { ...input, data: input.data.slice() };
     const logits = await model.logits(x, options);
     let released = false;
     return {

@@ -124,11 +124,14 @@ const VIEW_DTYPES: Readonly<Record<string, DType>> = {
 
 function fromView(view: NdarrayView, wanted: DType | undefined): NdArray<DType> {
   const dtype = wanted ?? VIEW_DTYPES[view.dtype];
-  if (dtype === undefined || view.dtype.startsWith("big")) {
+  if (dtype === undefined || typeof view.dtype !== "string" || view.dtype.startsWith("big")) {
     throw new TypeError(expected("dtype", `one of ${Object.keys(VIEW_DTYPES).join(", ")}`, view.dtype));
   }
   const { shape, stride, offset, data } = view;
-  if (stride.length !== shape.length) throw new TypeError(expected("stride", `${shape.length} numbers`, stride.length));
+  if (!Array.isArray(stride) || stride.length !== shape.length) {
+    throw new TypeError(expected("stride", `an array of ${shape.length} numbers`, stride));
+  }
+  if (typeof data !== "object" || data === null) throw new TypeError(expected("data", "an array or a store", data));
   const read = "get" in data && typeof data.get === "function" ? (i: number) => data.get(i) : undefined;
   const values = new Float64Array(sizeOf(shape));
   const index = new Array<number>(shape.length).fill(0);
