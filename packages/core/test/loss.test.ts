@@ -191,7 +191,12 @@ describe("onPart and weightedSum", () => {
 
   it("refuse what does not fit together", () => {
     expect(() => weightedSum([])).toThrow('"terms" expected at least one [weight, loss]');
-    expect(() => weightedSum([[1, margin([0])], [1, margin([0, 1])]] as never)).toThrow(TypeError); // biome-ignore format: one line
+    expect(() =>
+      weightedSum([
+        [1, margin([0])],
+        [1, margin([0, 1])],
+      ] as never),
+    ).toThrow(TypeError);
     expect(() => weightedSum([[Number.NaN, margin([0])]])).toThrow(RangeError);
     expect(() => onPart(klDivergence(2), 0, 2)).toThrow('"loss" expected one part, got 2');
     expect(() => onPart(margin([0]), 2, 2)).toThrow(RangeError);

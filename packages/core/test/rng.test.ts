@@ -194,7 +194,13 @@ describe("exampleKeys", () => {
 
   it("of many rows collide as rarely as random numbers do", () => {
     const n = 20_000;
-    const keys = exampleKeys(ndArray(Float32Array.from({ length: n }, (_, i) => i / n), [n, 1]), new Int32Array(n)); // biome-ignore format: one line
+    const keys = exampleKeys(
+      ndArray(
+        Float32Array.from({ length: n }, (_, i) => i / n),
+        [n, 1],
+      ),
+      new Int32Array(n),
+    );
     // n^2 / 2^33 = 0.05 pairs are expected; 4 or more come with probability 2e-7.
     expect(new Set(keys).size).toBeGreaterThan(n - 4);
     expect(chiSquare(Float64Array.from(keys, (key) => key / 2 ** 32))).toBeLessThan(182);
@@ -215,7 +221,13 @@ describe("createSecureRng", () => {
     expect(many.length).toBe(200_000);
     // A byte is 0 in each of the last thousand places with probability 256^-1000.
     expect(many.subarray(199_000).some((byte) => byte !== 0)).toBe(true);
-    expect(chiSquare(Float64Array.from(many, (byte) => (byte + 0.5) / 256).filter((_, i) => many[i]! < 200).map((v) => (v * 256) / 200))).toBeLessThan(182); // biome-ignore format: one line
+    expect(
+      chiSquare(
+        Float64Array.from(many, (byte) => (byte + 0.5) / 256)
+          .filter((_, i) => many[i]! < 200)
+          .map((v) => (v * 256) / 200),
+      ),
+    ).toBeLessThan(182);
   });
 
   it("never gives the same bytes twice", () => {
