@@ -4,7 +4,7 @@
  */
 export type Row = readonly number[];
 
-export const softmax = (z: Row): number[] => {
+const softmax = (z: Row): number[] => {
   const top = Math.max(...z);
   const powers = z.map((value) => Math.exp(value - top));
   const sum = powers.reduce((total, power) => total + power, 0);

@@ -4,6 +4,7 @@ import {
   type DifferentiableClassifier,
   type GradientResult,
   type Loss,
+  linear,
   type NdArray,
   ndArray,
   type TrainableClassifier,
@@ -306,6 +307,16 @@ export const gradientMutants = {
             });
           },
         };
+      },
+    })),
+    says: /element \d+/,
+  },
+  "a linearization keeps the inputs of its forward pass": {
+    mutant: "the caller's memory is read at every pullback",
+    make: changed((model) => ({
+      async linearize(x, options) {
+        const pass = await model.linearize(x, options);
+        return { ...pass, pullback: async (cotangent) => (await model.gradient(x, linear(cotangent))).gradient };
       },
     })),
     says: /element \d+/,

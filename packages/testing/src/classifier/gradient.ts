@@ -150,6 +150,18 @@ export const gradients: Checks<DifferentiableClassifier> = {
     pass.release();
   },
 
+  "a linearization keeps the inputs of its forward pass": async ({ model, x, options, same }) => {
+    const cotangent = someCotangent(x.shape[0]!, model.numClasses);
+    const untouched = await model.linearize(x, options(x));
+    const expected = await untouched.pullback(cotangent);
+    untouched.release();
+    const mine = copyOf(x);
+    const pass = await model.linearize(mine, options(x));
+    mine.data.set(takeRows(x, reversed(x.shape[0]!)).data);
+    same(await pass.pullback(cotangent), expected);
+    pass.release();
+  },
+
   "a pullback after release rejects, and release may be called again": async ({ model, x, options }) => {
     const pass = await model.linearize(x, options(x));
     const cotangent = someCotangent(x.shape[0]!, model.numClasses);
