@@ -222,12 +222,13 @@ export function modeOf({ mode = "inference", keys }: CallOptions, x: NdArray): M
 
 async function pullToInput(engine: Engine, pass: Pass, cotangent: NdArray): Promise<NdArray> {
   const dy = engine.cotangentTensor(cotangent);
-  const [gradient] = pullback(pass.recording, dy, [pass.x]) as [tf.Tensor];
+  let gradient: tf.Tensor | undefined;
   try {
+    [gradient] = pullback(pass.recording, dy, [pass.x]) as [tf.Tensor];
     return await readArray(gradient);
   } finally {
     dy.dispose();
-    gradient.dispose();
+    gradient?.dispose();
   }
 }
 

@@ -43,13 +43,13 @@ export function trainable(engine: Engine, { weights, optimizer }: Training): Tra
     try {
       const { logits } = pass;
       const value = loss.value(logits);
-      const dy = engine.cotangentTensor(loss.cotangent(logits));
+      const cotangent = loss.cotangent(logits);
       const [inputSum, ...tensors] = tf.tidy(() => {
+        const dy = engine.cotangentTensor(cotangent);
         const sums = pullback(pass.recording, dy, options.inputGradient ? [...variables, pass.x] : variables);
         const means = variables.map((_, i) => tf.mul(sums[i]!, 1 / loss.count));
         return [sums[variables.length] ?? tf.scalar(0), ...means];
       }) as [tf.Tensor, ...tf.Tensor[]];
-      dy.dispose();
       const inputGradient = options.inputGradient ? { inputGradient: await readArray(inputSum) } : {};
       inputSum.dispose();
       return { result: { value, logits, ...inputGradient }, tensors };

@@ -9,33 +9,41 @@ type Kernel = (parameters: {
 /**
  * tfjs fuses a convolution or matrix product with its bias when the activation is linear, and the derivative of the
  * fused operation computes every derivative at once, wanted or not; on the wasm backend it then fails outright, because
- * the filter gradient is not registered. So while such a node is pulled back for its input only, the kernels that make
- * the unwanted derivatives give zeros instead.
+ * the filter gradient is not registered. So while such a node is pulled back, the kernels that make the unwanted
+ * derivatives (input "0" is the image or the left matrix, "1" the filter or the right one) give zeros instead.
  */
 export function stubbed<T>(
   node: { readonly kernelName: string; readonly inputs: Readonly<Record<string, tf.Tensor>> },
   needed: readonly string[],
   f: () => T,
 ): T {
-  if (needed.length !== 1 || needed[0] !== "0") return f();
+  const unwanted = ["0", "1"].filter((input) => input in node.inputs && !needed.includes(input));
+  const [input] = unwanted;
+  if (input === undefined) return f();
   switch (node.kernelName) {
     case "fusedConv2d__op":
-      return replacing("Conv2DBackpropFilter", () => filterZeros, f);
+      return input === "0"
+        ? replacing("Conv2DBackpropInput", () => imageZeros, f)
+        : replacing("Conv2DBackpropFilter", () => filterZeros, f);
     case "fusedDepthwiseConv2d__op":
-      return replacing("DepthwiseConv2dNativeBackpropFilter", () => filterZeros, f);
+      return input === "0"
+        ? replacing("DepthwiseConv2dNativeBackpropInput", () => imageZeros, f)
+        : replacing("DepthwiseConv2dNativeBackpropFilter", () => filterZeros, f);
     case "fusedMatMul__op": {
-      // The derivative of `a` is the first product, that of `b` the second.
+      // The derivative of the left matrix is the first product, that of the right one the second.
       let products = 0;
-      return replacing(
-        "BatchMatMul",
-        (original) => (parameters) => (++products === 2 && original ? productZeros(parameters) : original!(parameters)),
-        f,
-      );
+      const stub =
+        (original: Kernel | undefined): Kernel =>
+        (parameters) =>
+          String(products++) === input ? productZeros(parameters) : original!(parameters);
+      return replacing("BatchMatMul", stub, f);
     }
     default:
       return f();
   }
 }
+
+const imageZeros: Kernel = ({ attrs }) => tf.zeros(attrs!.inputShape as [number, number, number, number]);
 
 const filterZeros: Kernel = ({ attrs }) => tf.zeros(attrs!.filterShape as [number, number, number, number]);
 
