@@ -32,7 +32,7 @@ type Areas = readonly [lower: number, upper: number];
  * console.log(regularizedIncompleteBeta(0.9, 2, 50, { tail: "upper" }).toPrecision(6)); // => 4.60000e-49
  * ```
  *
- * Source: A. DiDonato and A. Morris (1992), ACM TOMS 18: the continued fraction of equation 9, the power series for small
+ * Source: A. DiDonato and A. Morris (1992), ACM TOMS 18: their continued fraction (BFRAC), the power series for small
  * arguments (DLMF 8.17.7); the leading factor as in C. Loader (2000), "Fast and accurate computation of binomial
  * probabilities". Differences from the source: no asymptotic expansion for large shapes; the deviation from the mean is
  * computed from exact products; areas are logarithms until the end.
@@ -121,7 +121,7 @@ function powerSeries(x: number, a: number, b: number): Areas {
 }
 
 /**
- * The continued fraction of A. DiDonato and A. Morris (1992), equation 9, for x at or below the mean, where it converges
+ * The continued fraction of A. DiDonato and A. Morris (1992), BFRAC, for x at or below the mean, where it converges
  * in about sqrt(max(a, b)) steps.
  */
 function fraction(x: number, y: number, a: number, b: number): Areas {

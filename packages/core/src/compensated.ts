@@ -2,7 +2,7 @@
  * The product of two doubles as the rounded product and its rounding error: `a * b` is exactly the sum of the two.
  * Exact while nothing overflows or underflows: factors below 1e290, products between 1e-280 and 1e300.
  *
- * Source: T. J. Dekker (1971), Numerische Mathematik 18, section 5, with the splitting of G. W. Veltkamp.
+ * Source: T. J. Dekker (1971), Numerische Mathematik 18, with the splitting of G. W. Veltkamp.
  * Differences from the source: none known.
  */
 export function exactProduct(a: number, b: number): readonly [product: number, error: number] {

@@ -108,7 +108,7 @@ export function logGammaRise(x: number, d: number): number {
  * ```
  *
  * Source: DLMF 5.12.1, with the difference of the two large logarithms taken inside Stirling's series, as in
- * A. DiDonato and A. Morris (1992), ACM TOMS 18, section 7 (ALGDIV). Differences from the source: below 10 the argument is
+ * A. DiDonato and A. Morris (1992), ACM TOMS 18 (ALGDIV). Differences from the source: below 10 the argument is
  * raised by the recurrence.
  */
 export function logBeta(a: number, b: number): number {
