@@ -25,7 +25,7 @@ const checks = {
   },
   unused: () => tool("knip", "--no-config-hints"),
   changesets,
-  size: () => tool("size-limit"),
+  size: () => tool("size-limit", "--hide-passed"),
   bundles,
   contents: async () => contents(await pack()),
   publint: async () => {
