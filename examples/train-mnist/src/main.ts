@@ -13,6 +13,7 @@ import { createProgress } from "./progress.ts";
 import { type Report, table, writeReport } from "./report.ts";
 import { settings } from "./settings.ts";
 import { trainHardened, trainStandard } from "./train.ts";
+import { weightsOf } from "./weights.ts";
 
 const { values: options } = parseArgs({ options: { seed: { type: "string", default: "0" } } });
 const seed = Number(options.seed);
@@ -84,6 +85,6 @@ async function main(): Promise<void> {
     durationsMs,
     command: `npm run demo -- --seed ${seed}`,
   };
-  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images);
+  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images, await weightsOf(robust));
   process.stdout.write(`\n${table(report)}\n\nReport: ${page}\n`);
 }

@@ -18,17 +18,18 @@ export interface Report {
   readonly hardened: Evaluation;
 }
 
-/** Writes report.json and report.html, each in one piece or not at all. Returns the path of the page. */
-export function writeReport(folder: string, report: Report, test: Digits): string {
+/** Writes the report and the hardened weights, each file in one piece or not at all. Returns the path of the page. */
+export function writeReport(folder: string, report: Report, test: Digits, weights: Uint8Array): string {
   mkdirSync(folder, { recursive: true });
   const page = join(folder, "report.html");
   writeWhole(join(folder, "report.json"), `${JSON.stringify(asJson(report), null, 2)}\n`);
+  writeWhole(join(folder, "hardened.bin"), weights);
   writeWhole(page, asHtml(report, test));
   return page;
 }
 
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.part`, text);
+function writeWhole(path: string, content: string | Uint8Array): void {
+  writeFileSync(`${path}.part`, content);
   renameSync(`${path}.part`, path);
 }
 
