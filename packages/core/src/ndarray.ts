@@ -29,7 +29,18 @@ export interface NdarrayView {
   readonly data: ArrayLike<number> | { get(index: number): number; readonly length: number };
 }
 
-/** The number of elements of a shape. */
+/**
+ * The number of elements of a shape: the product of its lengths, 1 for a shape without axes.
+ *
+ * @param shape - lengths of the axes, whole numbers >= 0; not checked
+ * @returns the product
+ *
+ * @example
+ * ```ts
+ * import { sizeOf } from "@parapet/core";
+ * console.log(sizeOf([28, 28, 1]), sizeOf([])); // => 784 1
+ * ```
+ */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, length) => size * length, 1);
 }
@@ -184,7 +195,21 @@ export function toNdarray<D extends DType, View>(
   return ndarray(array.data.slice() as DataOf[D], [...array.shape]);
 }
 
-/** Copies the rows `rows` of the first axis, in that order, repeats allowed. */
+/**
+ * Copies rows of the first axis: row `i` of the result is row `rows[i]` of the array. Any order, repeats allowed.
+ *
+ * @param array - shape [n, ...], any dtype
+ * @param rows - m indices in [0, n)
+ * @returns a fresh array of shape [m, ...]
+ * @throws RangeError when an index is outside [0, n)
+ *
+ * @example
+ * ```ts
+ * import { ndArray, takeRows } from "@parapet/core";
+ * const x = ndArray([1, 2, 3, 4, 5, 6], [3, 2]);
+ * console.log(takeRows(x, [2, 0]).data.join(" ")); // => 5 6 1 2
+ * ```
+ */
 export function takeRows<D extends DType>(array: NdArray<D>, rows: ArrayLike<number>): NdArray<D> {
   const [n = 0, ...rest] = array.shape;
   const width = sizeOf(rest);
@@ -197,7 +222,21 @@ export function takeRows<D extends DType>(array: NdArray<D>, rows: ArrayLike<num
   return { dtype: array.dtype, shape: [rows.length, ...rest], data };
 }
 
-/** Joins arrays along the first axis. All but the first axis must agree. */
+/**
+ * Joins arrays along the first axis, in the order given.
+ *
+ * @param arrays - at least one; of one dtype, and of one shape but for the first axis
+ * @returns a fresh array with the rows of all
+ * @throws RangeError when there are none
+ * @throws TypeError when dtypes or the other axes differ
+ *
+ * @example
+ * ```ts
+ * import { concatRows, ndArray } from "@parapet/core";
+ * const both = concatRows([ndArray([1, 2], [1, 2]), ndArray([3, 4, 5, 6], [2, 2])]);
+ * console.log(both.shape.join("x"), both.data.join(" ")); // => 3x2 1 2 3 4 5 6
+ * ```
+ */
 export function concatRows<D extends DType>(arrays: readonly NdArray<D>[]): NdArray<D> {
   const first = arrays[0];
   if (first === undefined) throw new RangeError(expected("arrays", "at least one array", arrays));

@@ -43,7 +43,27 @@ export interface Goal {
 /** Classes, one an example. They are copied. */
 export type Labels = readonly number[] | Int32Array | NdArray<"int32">;
 
-/** Copies labels out and checks that they are whole numbers >= 0. */
+/**
+ * Copies labels out and checks that they are classes: whole numbers >= 0. Whether they lie below the number of classes is
+ * checked by who knows it.
+ *
+ * @param labels - n classes: an array of numbers, an `Int32Array`, or an `NdArray` of dtype int32
+ * @param name - what the caller calls them, for the message; default "labels"
+ * @returns n classes, in memory of their own
+ * @throws TypeError when it is another kind of thing
+ * @throws RangeError when a label is negative, not whole or above 2^31 - 1
+ *
+ * @example
+ * ```ts
+ * import { toLabels } from "@parapet/core";
+ * console.log(toLabels([7, 2, 1]).join(" ")); // => 7 2 1
+ * try {
+ *   toLabels([7, -1]);
+ * } catch (error) {
+ *   console.log((error as Error).message); // => "labels" expected whole numbers >= 0, got -1
+ * }
+ * ```
+ */
 export function toLabels(labels: Labels, name = "labels"): Int32Array {
   const values = "dtype" in labels ? labels.data : labels;
   if (!(values instanceof Int32Array) && !Array.isArray(values)) {
