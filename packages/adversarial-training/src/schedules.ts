@@ -8,6 +8,7 @@ export type Schedule = (progress: number) => number;
  *
  * @param value - what the schedule gives
  * @returns the schedule
+ * @throws RangeError when the value is NaN or infinite
  *
  * @example
  * ```ts

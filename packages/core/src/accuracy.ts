@@ -6,8 +6,10 @@ import { type Rate, wilson } from "./statistics.ts";
 /**
  * The class of every row of logits: the index of the largest, the first one on a tie.
  *
- * @param logits - shape [n, k]
+ * @param logits - shape [n, k], k >= 2
  * @returns shape [n]
+ * @throws TypeError when dtype or shape are others
+ * @throws RangeError when there are fewer than 2 classes
  *
  * @example
  * ```ts
@@ -37,6 +39,8 @@ export function labelsOf(logits: NdArray): NdArray<"int32"> {
  * const { count, total } = accuracy(ndArray([2, 1, 0, 3], [2, 2]), [0, 0]);
  * console.log(`${count} of ${total}`); // => 1 of 2
  * ```
+ *
+ * Source: the interval as in `wilson`.
  */
 export function accuracy(
   answer: NdArray | NdArray<"int32">,

@@ -142,6 +142,7 @@ function projectRow(d: Float32Array, at: number, width: number, norm: BallNorm, 
  * @param gradient - shape [n, ...]
  * @param norm - the norm in which the step has length 1
  * @returns a fresh array of the same shape; `<gradient, d>` is the dual norm of the gradient
+ * @throws TypeError when there is no such norm
  *
  * @example
  * ```ts

@@ -4,7 +4,7 @@
  * and wasm backends, plain JavaScript) starves the very timer that should stop it.
  *
  * @param signal - stops the loop; optional
- * @returns a function to await once per round
+ * @returns a function to await once per round; it rejects with the signal's reason once that is aborted
  *
  * @example
  * ```ts

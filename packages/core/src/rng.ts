@@ -118,6 +118,7 @@ export function createSecureRng(): SecureRng {
  * @param x - shape [n, ...], any dtype
  * @param classes - shape [n]; the class that belongs to each row
  * @returns n keys
+ * @throws TypeError when there are not n classes
  *
  * @example
  * ```ts

@@ -8,6 +8,7 @@ import { checkLogits, type Loss, rowwise } from "./loss.ts";
  *
  * @param cotangent - the weights c, shape `[n, k]`
  * @returns a loss with one part over logits `[n, k]`
+ * @throws TypeError when the weights are not float32 `[n, k]`, or logits of another k are seen
  *
  * @example
  * ```ts
@@ -47,6 +48,7 @@ export function linear(cotangent: NdArray): Loss {
  * @param terms - pairs of weight (finite, negative allowed) and loss; all with the same count and number of parts
  * @returns a loss with that count and number of parts
  * @throws TypeError when counts or parts differ
+ * @throws RangeError when there are no terms, or a weight is NaN or infinite
  *
  * @example
  * ```ts
@@ -103,6 +105,7 @@ export function weightedSum(terms: readonly (readonly [weight: number, loss: Los
  * @param parts - how many there are
  * @returns a loss with `parts` parts, whose cotangent is zero on the others
  * @throws TypeError when the loss has several parts already
+ * @throws RangeError when `part` is not a whole number in [0, parts)
  *
  * @example
  * ```ts

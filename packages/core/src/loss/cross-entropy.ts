@@ -13,6 +13,8 @@ import { type Labels, type Loss, pick, rowwise, toLabels } from "./loss.ts";
  * const loss = crossEntropy([0]);
  * console.log(loss.value(ndArray([2.3, -0.1, -0.5], [1, 3])).data[0]!.toFixed(6)); // => 0.141090
  * ```
+ *
+ * Source: the definition. Differences from the source: none known.
  */
 export function crossEntropy(labels: Labels): Loss {
   const y = toLabels(labels);

@@ -58,6 +58,7 @@ function betweenParts(count: number): Loss {
  *
  * @param reference - logits `[n, k]`
  * @returns a loss with one part over logits `[n, k]`; zero, with zero cotangent, where they equal the reference
+ * @throws TypeError when the reference is not float32 `[n, k]`, or logits of another k are seen
  *
  * @example
  * ```ts

@@ -67,6 +67,7 @@ let restore: (() => void) | undefined;
  *
  * Source: the transposed convolution as a strided one over blocks is the sub-pixel form of W. Shi, J. Caballero,
  * L. Theis et al., "Is the deconvolution layer the same as a convolutional layer?", 2016, https://arxiv.org/abs/1609.07009.
+ * Differences from the paper: it gives the idea, not an algorithm.
  */
 export function registerFastGradients(): () => void {
   if (users === 0) restore = install();
