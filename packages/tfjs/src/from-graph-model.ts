@@ -42,11 +42,22 @@ interface GraphNode {
  *
  * @example
  * ```ts
- * // browser only
  * import * as tf from "@tensorflow/tfjs";
+ * import { ndArray } from "@parapet/core";
  * import { fromGraphModel } from "@parapet/tfjs";
- * const graph = await tf.loadGraphModel("model/model.json");
- * const model = fromGraphModel(graph, { bounds: { lower: 0, upper: 1 }, inputShape: [224, 224, 3] });
+ * await tf.setBackend("cpu");
+ * // A graph of one operation, in place of tf.loadGraphModel("model/model.json"): the logits are -x.
+ * const type = { type: "DT_FLOAT" };
+ * const shape = { shape: { dim: [{ size: "-1" }, { size: "3" }] } };
+ * const node = [
+ *   { name: "x", op: "Placeholder", attr: { dtype: type, shape } },
+ *   { name: "logits", op: "Neg", input: ["x"], attr: { T: type } },
+ * ];
+ * const weights = { weightSpecs: [], weightData: new ArrayBuffer(0) };
+ * const topology = { node, versions: { producer: 1 } };
+ * const graph = await tf.loadGraphModel(tf.io.fromMemory({ modelTopology: topology, ...weights }));
+ * const model = fromGraphModel(graph, { bounds: { lower: 0, upper: 1 }, numClasses: 3 });
+ * console.log((await model.logits(ndArray([0.25, 0.5, 1], [1, 3]))).data.join(" ")); // => -0.25 -0.5 -1
  * ```
  */
 export function fromGraphModel(model: GraphModelLike, options: GraphModelOptions): DifferentiableClassifier {
