@@ -8,7 +8,7 @@ import {
   normalCdf,
   normalQuantile,
   regularizedIncompleteBeta,
-} from "../src/special.ts";
+} from "../src/index.ts";
 import vectors from "./vectors/special.json" with { type: "json" };
 
 type Name = Exclude<keyof typeof vectors, "by">;

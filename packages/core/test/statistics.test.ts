@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { inverseRegularizedIncompleteBeta, normalQuantile, regularizedIncompleteBeta } from "../src/special.ts";
+import { inverseRegularizedIncompleteBeta, normalQuantile, regularizedIncompleteBeta } from "../src/index.ts";
 import { clopperPearson, mean, median, wilson } from "../src/statistics.ts";
 import vectors from "./vectors/statistics.json" with { type: "json" };
 

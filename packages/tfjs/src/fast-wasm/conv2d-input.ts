@@ -25,7 +25,7 @@ export interface Plan {
  * those k that divide. With u = block q + r and block = stride step, the index into dy is step q + (r - k dilation) /
  * stride: for each residue r a small dense filter that moves by `step` as q moves by 1. No zeros are stuffed into dy.
  */
-export function planAxis(axis: Axis, step: number): Plan {
+function planAxis(axis: Axis, step: number): Plan {
   const { input, output, taps, stride, dilation, before } = axis;
   const block = stride * step;
   let first = Number.POSITIVE_INFINITY;
@@ -58,7 +58,7 @@ export function planAxis(axis: Axis, step: number): Plan {
 }
 
 /** The cheaper steps for the rows and the columns. XNNPACK computes output channels by eights, whether needed or not. */
-export function choosePlans(geometry: Geometry): [rows: Plan, columns: Plan] {
+function choosePlans(geometry: Geometry): [rows: Plan, columns: Plan] {
   const { rows, columns, inChannels, outChannels } = geometry;
   // A multiplication and addition in XNNPACK takes 0.07 ns here, an element moved by the interleaving about 1 ns.
   const moved = 14 * rows.input * columns.input * inChannels;
