@@ -23,7 +23,10 @@ export function accuracyChart(series: readonly Series[]): string {
     const epsilon = part * limit;
     return `<text x="${x(epsilon)}" y="${height - bottom + 20}" text-anchor="middle">${epsilon.toFixed(2)}</text>`;
   });
-  const lines = series.map(({ name, color, points }) => {
+  // The names stand at the ends of the lines, at least a line of text apart; the first series is the higher one.
+  const ends = series.map(({ points }) => Number(y(points.at(-1)!.accuracy.rate)));
+  for (let i = series.length - 2; i >= 0; i--) ends[i] = Math.min(ends[i]!, ends[i + 1]! - 18);
+  const lines = series.map(({ name, color, points }, i) => {
     const band = [
       ...points.map(({ epsilon, accuracy }) => [epsilon, accuracy.high] as const),
       ...[...points].reverse().map(({ epsilon, accuracy }) => [epsilon, accuracy.low] as const),
@@ -32,12 +35,11 @@ export function accuracyChart(series: readonly Series[]): string {
       const tip = `${name}, epsilon ${epsilon}: ${count} of ${total}, ${percent(rate)} [${percent(low)}, ${percent(high)}]`;
       return `<circle cx="${x(epsilon)}" cy="${y(rate)}" r="4" fill="${color}"><title>${tip}</title></circle>`;
     });
-    const end = points.at(-1)!;
     return (
       `<polygon points="${path(band)}" fill="${color}" opacity="0.18"/>` +
       `<polyline points="${path(points.map(({ epsilon, accuracy }) => [epsilon, accuracy.rate]))}" ` +
       `fill="none" stroke="${color}" stroke-width="2"/>${dots.join("")}` +
-      `<text x="${width - right + 12}" y="${y(end.accuracy.rate)}" dy="4" fill="${color}" class="name">${name}</text>`
+      `<text x="${width - right + 12}" y="${ends[i]}" dy="4" fill="${color}" class="name">${name}</text>`
     );
   });
   return (

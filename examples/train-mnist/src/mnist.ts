@@ -23,11 +23,9 @@ export function loadMnist(): { readonly train: Digits; readonly test: Digits } {
 function images(file: Buffer): NdArray {
   if (file.readUInt32BE(0) !== 0x0803) throw new Error("not an IDX file of images");
   const n = file.readUInt32BE(4);
-  const pixels = file.subarray(16, 16 + n * 784);
-  return ndArray(
-    Float32Array.from(pixels, (pixel) => pixel / 255),
-    [n, 28, 28, 1],
-  );
+  const pixels = new Float32Array(n * 784);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = file[16 + i]! / 255;
+  return ndArray(pixels, [n, 28, 28, 1]);
 }
 
 function labels(file: Buffer): Int32Array {

@@ -95,7 +95,7 @@ function asHtml(report: Report, test: Digits): string {
   table { border-collapse: collapse; margin: 1rem 0; }
   th, td { padding: 0.4rem 0.8rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
   td small { display: block; opacity: 0.7; }
-  svg { width: 100%; max-width: 45rem; } svg text { font-size: 13px; fill: currentColor; } svg .name { font-weight: 600; }
+  svg { width: 100%; max-width: 45rem; } svg text { font-size: 13px; } svg text:not(.name) { fill: currentColor; } svg .name { font-weight: 600; }
   svg .grid { stroke: var(--line); }
   .digits td { padding: 0.2rem; text-align: center; border: 0; } .digits th { font-weight: 400; border: 0; }
   .digits img { display: block; width: 56px; image-rendering: pixelated; border: 3px solid; }

@@ -15,7 +15,6 @@ import {
   type Rng,
   sampleInBall,
   sizeOf,
-  takeRows,
 } from "@parapet/core";
 
 /** Where an attack may go: the ball around each example, inside the model's bounds, with masked features fixed. */
@@ -60,62 +59,65 @@ export function threatModel(
   if (keys.length !== n) throw new TypeError(expected("keys", `${n} keys, one a row`, keys.length));
   const free = freeFeatures(context.mask, n, width);
 
-  const allow = (rows: Int32Array, points: NdArray): NdArray => {
-    const data = new Float32Array(points.data.length);
+  /** The nearest allowed point to x + perturbation, or to the point itself where `points` are given whole. */
+  const inside = (rows: Int32Array, values: NdArray, origin: NdArray | undefined): NdArray => {
+    const data = new Float32Array(values.data.length);
     for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]! * width;
       for (let j = 0; j < width; j++) {
-        const from = rows[i]! * width + j;
         const to = i * width + j;
-        const point = free === undefined || free(from) ? points.data[to]! : x.data[from]!;
+        let point = values.data[to]!;
+        if (origin !== undefined) point += origin.data[row + j]!;
+        if (free !== undefined && !free(row + j)) point = x.data[row + j]!;
         data[to] = Math.max(lower[j]!, Math.min(upper[j]!, point));
       }
     }
-    return { dtype: "float32", shape: points.shape, data };
+    return { dtype: "float32", shape: values.shape, data };
+  };
+
+  /** The gradient without what cannot be used: steepest l1 and l2 steps would be spent on features that stand still. */
+  const usable = (rows: Int32Array, current: NdArray, gradient: NdArray): NdArray => {
+    if (free === undefined && norm !== "l1") return gradient;
+    const data = gradient.data.slice();
+    for (let i = 0; i < rows.length; i++) {
+      for (let j = 0; j < width; j++) {
+        const at = i * width + j;
+        const stuck = data[at]! > 0 ? current.data[at]! >= upper[j]! : current.data[at]! <= lower[j]!;
+        if ((norm === "l1" && stuck) || (free !== undefined && !free(rows[i]! * width + j))) data[at] = 0;
+      }
+    }
+    return { dtype: "float32", shape: gradient.shape, data };
   };
 
   return {
     x,
     keys,
-    allow,
+    allow: (rows, points) => inside(rows, points, undefined),
 
     start(rows, rngOf) {
-      const shape = [rows.length, ...x.shape.slice(1)];
-      return sum(
-        takeRows(x, rows),
-        sampleInBall(shape, norm, epsilon, (i) => rngOf(rows[i]!)),
-      );
+      const sample = sampleInBall([rows.length, ...x.shape.slice(1)], norm, epsilon, (i) => rngOf(rows[i]!));
+      for (let at = 0; at < sample.data.length; at++) {
+        sample.data[at]! += x.data[rows[Math.floor(at / width)]! * width + (at % width)]!;
+      }
+      return sample;
     },
 
     step(rows, current, gradient, stepSize) {
-      // Where a feature cannot move, its derivative says nothing; steepest l1 and l2 steps would be spent on it.
-      const usable = gradient.data.slice();
-      for (let i = 0; i < rows.length; i++) {
-        for (let j = 0; j < width; j++) {
-          const at = i * width + j;
-          const g = usable[at]!;
-          const stuck = norm === "l1" && (g > 0 ? current.data[at]! >= upper[j]! : current.data[at]! <= lower[j]!);
-          if (stuck || (free !== undefined && !free(rows[i]! * width + j))) usable[at] = 0;
-        }
-      }
-      const direction = dualStep({ dtype: "float32", shape: gradient.shape, data: usable }, norm).data;
+      const direction = dualStep(usable(rows, current, gradient), norm).data;
       const perturbation = new Float32Array(direction.length);
       for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]! * width;
         for (let j = 0; j < width; j++) {
           const at = i * width + j;
-          const from = rows[i]! * width + j;
-          if (free !== undefined && !free(from)) continue;
-          perturbation[at] = current.data[at]! + stepSize * direction[at]! - x.data[from]!;
+          if (free !== undefined && !free(row + j)) continue;
+          perturbation[at] = current.data[at]! + stepSize * direction[at]! - x.data[row + j]!;
         }
       }
-      const projected = projectOntoBall({ dtype: "float32", shape: gradient.shape, data: perturbation }, norm, epsilon);
+      const moved = projectOntoBall({ dtype: "float32", shape: gradient.shape, data: perturbation }, norm, epsilon);
       // Clipping to bounds that hold x shortens every coordinate, so the ball is not left again.
-      return allow(rows, sum(takeRows(x, rows), projected));
+      return inside(rows, moved, x);
     },
   };
-}
-
-function sum(a: NdArray, b: NdArray): NdArray {
-  return { dtype: "float32", shape: a.shape, data: a.data.map((value, i) => value + b.data[i]!) };
 }
 
 function freeFeatures(
