@@ -60,7 +60,7 @@ export interface EpochReport {
   readonly loss: number;
   /** Accuracy on the adversarial training examples, as they came. High here and low in validation: overfitting. */
   readonly trainAccuracy: Rate;
-  /** On the validation data, where there is any. */
+  /** On the validation data, where there is any. Without a `validationAttack`, `attacked` repeats `clean`. */
   readonly validation?: { readonly clean: Rate; readonly attacked: Rate };
   /** Time of the epoch, validation included. */
   readonly durationMs: number;
@@ -92,7 +92,10 @@ export interface TrainingContext {
 /** What came out. */
 export interface AdversarialTrainingResult {
   readonly epochs: readonly EpochReport[];
-  /** The epoch whose weights the model has now: the best under attack in validation, or the last without validation. */
+  /**
+   * The epoch whose weights the model has now: the best under attack in validation, the best on clean data where there is
+   * no `validationAttack`, or the last where there is no validation.
+   */
   readonly bestEpoch: number;
   readonly stopped: "finished" | "catastrophic overfitting";
 }

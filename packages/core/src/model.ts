@@ -79,7 +79,7 @@ export interface Snapshot {
 
 /** What a training step takes; here `mode` defaults to "training". */
 export interface StepOptions extends CallOptions {
-  /** Default: the optimizer's own. */
+  /** For this step; default: the rate that the optimizer had when the model was made. */
   readonly learningRate?: number;
   /** Also give the gradient with respect to the input, from the same pass (free adversarial training). */
   readonly inputGradient?: boolean;
