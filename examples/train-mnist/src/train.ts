@@ -58,7 +58,7 @@ export async function trainHardened(
         const { epoch, validation: held, loss } = event.report;
         const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
         const { clean, attacked } = held!;
-        const figures = `clean ${percent(clean.rate)}, under attack ${percent(attacked.rate)}`;
+        const figures = `clean ${percent(clean.rate)}, under attack ${percent(attacked!.rate)}`;
         progress.done(`  epoch ${epoch}/${hardened.epochs}: loss ${loss.toFixed(3)}; validation ${figures}`);
       }
     },

@@ -60,8 +60,8 @@ export interface EpochReport {
   readonly loss: number;
   /** Accuracy on the adversarial training examples, as they came. High here and low in validation: overfitting. */
   readonly trainAccuracy: Rate;
-  /** On the validation data, where there is any. Without a `validationAttack`, `attacked` repeats `clean`. */
-  readonly validation?: { readonly clean: Rate; readonly attacked: Rate };
+  /** On the validation data, where there is any; `attacked` where there is a `validationAttack`. */
+  readonly validation?: { readonly clean: Rate; readonly attacked?: Rate };
   /** Time of the epoch, validation included. */
   readonly durationMs: number;
 }
@@ -140,7 +140,7 @@ export type Training = (
  *   validationAttack: pgd({ epsilon: 0.1, steps: 5 }),
  * });
  * const { epochs, bestEpoch } = await train(model, data, { rng: createRng(0), validation: data });
- * console.log(epochs[bestEpoch - 1]!.validation!.attacked.rate); // => 1
+ * console.log(epochs[bestEpoch - 1]!.validation!.attacked!.rate); // => 1
  * ```
  *
  * Source: A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", 2018,
@@ -170,7 +170,7 @@ export function adversarialTraining(options: AdversarialTrainingOptions): Traini
     const pace = createPacer(signal);
     const abortable = signal === undefined ? {} : { signal };
     const reports: EpochReport[] = [];
-    let best: { epoch: number; attacked: number; snapshot: Snapshot } | undefined;
+    let best: { epoch: number; rate: Rate; snapshot: Snapshot } | undefined;
     let stopped: AdversarialTrainingResult["stopped"] = "finished";
 
     for (let epoch = 1; epoch <= epochs; epoch++) {
@@ -206,12 +206,12 @@ export function adversarialTraining(options: AdversarialTrainingOptions): Traini
       };
       reports.push(report);
       onProgress?.({ kind: "epoch", report });
-      const attacked = report.validation?.attacked.rate;
-      if (attacked === undefined) continue;
-      if (best === undefined || attacked > best.attacked) {
-        best = { epoch, attacked, snapshot: await model.snapshot() };
+      if (report.validation === undefined) continue;
+      const rate = report.validation.attacked ?? report.validation.clean;
+      if (best === undefined || rate.rate > best.rate.rate) {
+        best = { epoch, rate, snapshot: await model.snapshot() };
         onProgress?.({ kind: "checkpoint", epoch, snapshot: best.snapshot });
-      } else if (validationAttack !== undefined && attacked < best.attacked - overfittingDrop) {
+      } else if (validationAttack !== undefined && hasCollapsed(rate, best.rate, overfittingDrop)) {
         stopped = "catastrophic overfitting";
         break;
       }
@@ -221,15 +221,20 @@ export function adversarialTraining(options: AdversarialTrainingOptions): Traini
   };
 }
 
+/** Far below the best, and not by the luck of a few examples: the intervals do not meet. */
+function hasCollapsed(now: Rate, best: Rate, drop: number): boolean {
+  return now.rate < best.rate - drop && now.high < best.low;
+}
+
 async function validate(
   model: TrainableClassifier,
   { x, labels }: { readonly x: NdArray; readonly labels: Int32Array },
   attack: Attack | undefined,
   rng: Rng,
   abortable: { readonly signal?: AbortSignal },
-): Promise<{ clean: Rate; attacked: Rate }> {
+): Promise<{ clean: Rate; attacked?: Rate }> {
   const clean = accuracy(await model.labels(x, abortable), labels);
-  if (attack === undefined) return { clean, attacked: clean };
+  if (attack === undefined) return { clean };
   // The same starts after every epoch, so that epochs differ by their weights only.
   const { success } = await attack(model, x, untargeted(labels), { rng: rng.derive("validation"), ...abortable });
   return { clean, attacked: wilson(success.data.filter((reached) => reached === 0).length, labels.length) };

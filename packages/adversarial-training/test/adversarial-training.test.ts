@@ -176,7 +176,7 @@ describe("the best epoch is kept, and overfitting ends the training", () => {
     const { model, result, checkpoints } = await run([0.6, 0.3, 0.4, 0.45]);
     expect([result.bestEpoch, result.stopped, result.epochs.length]).toEqual([2, "finished", 4]);
     expect(checkpoints.map(({ epoch }) => epoch)).toEqual([1, 2]);
-    expect(result.epochs.map(({ validation }) => validation!.attacked.rate)).toEqual([0.4, 0.7, 0.6, 0.55]);
+    expect(result.epochs.map(({ validation }) => validation!.attacked!.rate)).toEqual([0.4, 0.7, 0.6, 0.55]);
     await same(model, checkpoints.at(-1)!.snapshot);
   });
 
@@ -184,6 +184,14 @@ describe("the best epoch is kept, and overfitting ends the training", () => {
     const { model, result, checkpoints } = await run([0.5, 0.2, 0.41, 0.1]);
     expect([result.bestEpoch, result.stopped, result.epochs.length]).toEqual([2, "catastrophic overfitting", 3]);
     await same(model, checkpoints.at(-1)!.snapshot);
+  });
+
+  it("a drop that so few examples may show by chance does not", async () => {
+    const few = { x: ndArray(held.x.data.slice(0, 4 * 21), [4, 21]), labels: held.labels.slice(0, 4) };
+    const train = adversarialTraining({ attack: fast, epsilon, epochs: 2, validationAttack: scripted([0, 0.5]) });
+    const { epochs, stopped } = await train(mlp(), training, { rng: createRng(0), validation: few });
+    expect(epochs.map(({ validation }) => validation!.attacked!.rate)).toEqual([1, 0.5]);
+    expect(stopped).toBe("finished");
   });
 
   it("how far it may drop is the caller's choice", async () => {
@@ -212,6 +220,13 @@ describe("the best epoch is kept, and overfitting ends the training", () => {
       rng: createRng(0),
     });
     expect([result.bestEpoch, result.epochs[1]!.validation]).toEqual([2, undefined]);
+  });
+
+  it("without an attack on it, validation is about clean accuracy and claims nothing else", async () => {
+    const train = adversarialTraining({ attack: fast, epsilon, epochs: 2 });
+    const { epochs } = await train(mlp(), training, { rng: createRng(0), validation: held });
+    expect(epochs.map(({ validation }) => validation?.attacked)).toEqual([undefined, undefined]);
+    expect(epochs[1]!.validation!.clean.total).toBe(400);
   });
 });
 

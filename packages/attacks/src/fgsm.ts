@@ -25,7 +25,8 @@ export interface FgsmOptions {
  * set overfits catastrophically.
  *
  * @param options - radius, norm, step
- * @returns an attack on models with gradients; one gradient and two queries an example
+ * @returns an attack on models with gradients; one gradient and two queries an example, three
+ *   where it fails (does the example reach the goal unmoved?)
  * @throws RangeError or TypeError when an option is out of range
  *
  * @example

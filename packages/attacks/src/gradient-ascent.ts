@@ -58,11 +58,33 @@ export function gradientAscent(options: AscentOptions): Attack {
           });
         }
         done += rows.length * (steps + 1);
+        if (restart === restarts - 1) await offerUnmoved(model, threat, goal, context, rows, findings);
         context.onProgress?.({ done, total });
       }
     }
     return findings.result(norm);
   };
+}
+
+/** The examples themselves are in the ball, too: one that reaches its goal unmoved must not count as robust. */
+async function offerUnmoved(
+  model: Parameters<Attack>[0],
+  threat: ThreatModel,
+  goal: Goal,
+  { signal }: AttackContext,
+  rows: Int32Array,
+  findings: Findings,
+): Promise<void> {
+  const open = rows.filter((row) => findings.success[row] === 0);
+  if (open.length === 0) return;
+  const points = takeRows(threat.x, open);
+  const keys = Uint32Array.from(open, (row) => threat.keys[row]!);
+  const logits = await model.logits(points, signal === undefined ? { keys } : { keys, signal });
+  const reached = goal.take(open).isReached(logits).data;
+  open.forEach((row, i) => {
+    findings.queries[row]!++;
+    if (reached[i] === 1) findings.offer(row, points, i, true, 0);
+  });
 }
 
 /** One run from one start for the examples `rows`. */

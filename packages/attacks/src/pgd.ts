@@ -29,10 +29,12 @@ export interface PgdOptions {
  * `x <- clip(project(x + stepSize * argmax{<gradient, d> : ||d|| <= 1}))`.
  *
  * The l1 step moves one coordinate, the steepest that is not at its bound, and the l1 projection is the Euclidean one.
- * With `restarts`, an example keeps its first success, or else the point of highest loss.
+ * With `restarts`, an example keeps its first success, or else the point of highest loss. Where every start fails and the
+ * example itself reaches the goal, it is the result: what is wrong already is never reported as robust.
  *
  * @param options - ball, steps, starts
- * @returns an attack on models with gradients; at most `steps` gradients and `steps + 1` queries an example and restart
+ * @returns an attack on models with gradients; at most `steps` gradients and `steps + 1` queries an example and
+ *   restart, and one query more where all of them fail
  * @throws RangeError or TypeError when an option is out of range
  *
  * @example

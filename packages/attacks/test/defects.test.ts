@@ -9,7 +9,7 @@ import {
   targeted,
   untargeted,
 } from "@parapet/core";
-import { affineModel, scaledLogits } from "@parapet/testing";
+import { affineModel, quadraticModel, scaledLogits } from "@parapet/testing";
 import { describe, expect, it } from "vitest";
 
 // Each of these went wrong in a library that people use.
@@ -89,6 +89,41 @@ describe("goals mean what they say", () => {
     expect(wrong.success.data[0]).toBe(0);
     const right = await fgsm({ epsilon: 0.2 })(model, x, targeted([2]), { rng });
     expect(right.success.data[0]).toBe(1);
+  });
+
+  it("an example that is wrong already is never reported as robust, wherever the steps lead", async () => {
+    // Wrong only in a thin shell around 0.5 +- 0.1: from 0.52 a step of 0.3 leads to where the label is right.
+    const shell = quadraticModel({ centres: [[0.5], [0.5]] });
+    const thin: DifferentiableClassifier = {
+      ...shell,
+      logits: async (points) => {
+        const { data } = points;
+        return ndArray(data.length === 0 ? [] : Array.from(data).flatMap((v) => [(v - 0.5) ** 2 - 0.01, 0]), [
+          data.length,
+          2,
+        ]);
+      },
+      async gradient(points, loss) {
+        const logits = await thin.logits(points);
+        const cotangent = loss.cotangent(logits).data;
+        const gradient = ndArray(
+          points.data.map((v, i) => 2 * (v - 0.5) * cotangent[2 * i]!),
+          points.shape,
+        );
+        return { logits, value: loss.value(logits), gradient };
+      },
+    };
+    const x = ndArray([0.52], [1, 1]);
+    for (const attack of [
+      fgsm({ epsilon: 0.3 }),
+      pgd({ epsilon: 0.3, steps: 3 }),
+      pgd({ epsilon: 0.3, steps: 3, earlyStop: true }),
+    ]) {
+      for (let seed = 0; seed < 20; seed++) {
+        const { success } = await attack(thin, x, untargeted([0]), { rng: createRng(seed) });
+        expect(success.data[0]).toBe(1);
+      }
+    }
   });
 
   it("scores that saturate the softmax do not hide from the margin loss", async () => {

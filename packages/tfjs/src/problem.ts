@@ -7,7 +7,6 @@ export type TfjsErrorCode =
   | "tfjs/gradients-missing"
   | "tfjs/kernel-missing"
   | "tfjs/model-disposed"
-  | "tfjs/not-logits"
   | "tfjs/unsupported-model";
 
 /** Waits for the backend that is set, or the best one registered. */

@@ -33,7 +33,13 @@ export function withKeyedDropout<T>(layers: readonly LayerLike[], keys: Uint32Ar
   if (random.length === 0) return f();
   for (const layer of random) {
     if (!DROPOUT.has(layer.getClassName())) {
-      throw new TypeError(expected(layer.name, "no random layer but Dropout in training mode", layer.getClassName()));
+      throw new TypeError(
+        expected(
+          layer.name,
+          "Dropout, or a fromFunction() that draws from its keys, as the only randomness in training mode",
+          layer.getClassName(),
+        ),
+      );
     }
   }
   if (keys === undefined) {

@@ -28,7 +28,10 @@ export function trainable(engine: Engine, { weights, optimizer }: Training): Tra
   const { source, queue } = engine;
   const variables = [...weights.values()];
   if (variables.length === 0) throw new TypeError(expected("model", "at least one trainable weight", "none"));
-  const ownRate = (optimizer as unknown as { learningRate?: number }).learningRate;
+  // The optimizer's own learning rate: what it has, unless a step has set it to something else for itself.
+  const rate = optimizer as unknown as { readonly learningRate?: number };
+  let ownRate = rate.learningRate;
+  let lastRate = ownRate;
 
   /** Gradients of the MEAN loss, on the device; the caller disposes them. */
   const meanGradients = async (
@@ -58,8 +61,11 @@ export function trainable(engine: Engine, { weights, optimizer }: Training): Tra
     }
   };
 
-  const update = (tensors: readonly tf.Tensor[], learningRate = ownRate): void => {
-    if (learningRate !== undefined) setLearningRate(optimizer, learningRate);
+  const update = (tensors: readonly tf.Tensor[], learningRate: number | undefined): void => {
+    if (rate.learningRate !== lastRate) ownRate = rate.learningRate; // changed by its owner since
+    const wanted = learningRate ?? ownRate;
+    if (wanted !== undefined) setLearningRate(optimizer, wanted);
+    lastRate = rate.learningRate;
     const named = variables.map((variable, i) => ({ name: variable.name, tensor: tensors[i]! }));
     optimizer.applyGradients(named);
   };
