@@ -3,7 +3,7 @@ export { inverseRegularizedIncompleteBeta, regularizedIncompleteBeta, type Tail 
 export { checkNumber, expected, type NumberRange, ParapetError } from "./errors.ts";
 export { logBeta, logGamma } from "./gamma.ts";
 export { targeted, untargeted } from "./goal.ts";
-export { boundsOf, checkInput } from "./input.ts";
+export { boundsOf, checkInput, checkLossRows } from "./input.ts";
 export { linearizeByRecompute } from "./linearize.ts";
 export { linear, onPart, weightedSum } from "./loss/combine.ts";
 export { crossEntropy } from "./loss/cross-entropy.ts";
@@ -56,5 +56,6 @@ export {
   sampleInBall,
 } from "./norms.ts";
 export { createPacer } from "./pacer.ts";
+export { createQueue, type Queue } from "./queue.ts";
 export { createRng, createSecureRng, exampleKeys, type Rng, type SecureRng } from "./rng.ts";
 export { clopperPearson, mean, median, type Rate, wilson } from "./statistics.ts";

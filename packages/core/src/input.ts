@@ -1,4 +1,5 @@
 import { expected } from "./errors.ts";
+import type { Loss } from "./loss/loss.ts";
 import type { Bounds, Labeler } from "./model.ts";
 import { asNdArray, type NdArray, type NdarrayView, sizeOf } from "./ndarray.ts";
 
@@ -87,4 +88,28 @@ export function boundsOf(bounds: Bounds, width: number): { lower: Float32Array; 
     }
   }
   return { lower, upper };
+}
+
+/**
+ * Checks that a batch has the rows which a loss looks at.
+ *
+ * @param x - shape [n, ...]
+ * @param loss - n must be `loss.parts * loss.count`
+ * @throws TypeError when the batch has other rows
+ *
+ * @example
+ * ```ts
+ * import { checkLossRows, crossEntropy, ndArray } from "@parapet/core";
+ * try {
+ *   checkLossRows(ndArray([1, 2], [2, 1]), crossEntropy([0]));
+ * } catch (error) {
+ *   console.log((error as Error).message); // => "x" expected 1 rows (1 parts of 1), got 2
+ * }
+ * ```
+ */
+export function checkLossRows(x: NdArray, loss: Loss): void {
+  const rows = loss.parts * loss.count;
+  if (x.shape[0] !== rows) {
+    throw new TypeError(expected("x", `${rows} rows (${loss.parts} parts of ${loss.count})`, x.shape[0]));
+  }
 }

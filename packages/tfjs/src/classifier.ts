@@ -3,16 +3,17 @@ import {
   boundsOf,
   type CallOptions,
   checkInput,
+  checkLossRows,
   checkNumber,
-  createPacer,
+  createQueue,
   type DifferentiableClassifier,
   expected,
   type GradientResult,
   type Linearization,
-  type Loss,
   labelsOf,
   type NdArray,
   ParapetError,
+  type Queue,
   sizeOf,
 } from "@parapet/core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -38,9 +39,6 @@ export interface Mode {
   readonly keys: Uint32Array | undefined;
 }
 
-/** One model's calls, in call order: nothing overtakes a change of the weights. */
-export type Queue = <T>(task: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
-
 /** One forward pass, its logits read back. */
 export interface Pass {
   readonly recording: Recording;
@@ -61,16 +59,12 @@ export function createEngine(source: Source): Engine {
   const { inputShape, outputSize, bounds } = source;
   boundsOf(bounds, sizeOf(inputShape));
   checkNumber("number of logits", outputSize, { min: 1, integer: true });
-  const pace = createPacer();
-  let last: Promise<unknown> = Promise.resolve();
+  const inOrder = createQueue();
 
   return {
     source,
-    queue(task, signal) {
-      const run = last.then(async () => {
-        signal?.throwIfAborted();
-        await pace();
-        signal?.throwIfAborted();
+    queue: (task, signal) =>
+      inOrder(async () => {
         await backendReady();
         if (source.isDisposed()) {
           throw new ParapetError<TfjsErrorCode>(
@@ -83,10 +77,7 @@ export function createEngine(source: Source): Engine {
         } catch (error) {
           throw explained(error);
         }
-      });
-      last = run.catch(() => undefined);
-      return run;
-    },
+      }, signal),
 
     async forward(x, mode, { parts = 1, keepBuffers = true } = {}) {
       // A copy: the cpu backend would alias the caller's array.
@@ -152,7 +143,7 @@ export function differentiable(engine: Engine): DifferentiableClassifier {
 
     async gradient(x, loss, options = {}): Promise<GradientResult> {
       const batch = check(x);
-      checkRows(batch, loss);
+      checkLossRows(batch, loss);
       const mode = modeOf(options, batch);
       return queue(async () => {
         const pass = await engine.forward(batch, mode);
@@ -201,14 +192,6 @@ export function differentiable(engine: Engine): DifferentiableClassifier {
       };
     },
   };
-}
-
-/** Checks that the batch has the rows which the loss looks at. */
-export function checkRows(x: NdArray, loss: Loss): void {
-  const rows = loss.parts * loss.count;
-  if (x.shape[0] !== rows) {
-    throw new TypeError(expected("x", `${rows} rows (${loss.parts} parts of ${loss.count})`, x.shape[0]));
-  }
 }
 
 export function modeOf({ mode = "inference", keys }: CallOptions, x: NdArray): Mode {

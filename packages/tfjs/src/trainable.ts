@@ -1,6 +1,7 @@
 import type { Loss } from "@parapet/core";
 import {
   checkInput,
+  checkLossRows,
   checkNumber,
   expected,
   type NdArray,
@@ -11,7 +12,7 @@ import {
   type TrainableClassifier,
 } from "@parapet/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkRows, copyBuffers, differentiable, type Engine, free, modeOf, readArray } from "./classifier.ts";
+import { copyBuffers, differentiable, type Engine, free, modeOf, readArray } from "./classifier.ts";
 import { optimizerState, restoreOptimizer } from "./optimizer-state.ts";
 import { pullback } from "./tape.ts";
 
@@ -72,7 +73,7 @@ export function trainable(engine: Engine, { weights, optimizer }: Training): Tra
 
   const prepare = (x: NdArray, loss: Loss, { learningRate }: StepOptions): NdArray => {
     const batch = checkInput(source, x, { withinBounds: false });
-    checkRows(batch, loss);
+    checkLossRows(batch, loss);
     if (learningRate !== undefined) checkNumber("learningRate", learningRate, { min: 0 });
     return batch;
   };
