@@ -1,0 +1,26 @@
+import type { Derivatives } from "../derivative.ts";
+import { activations } from "./activations.ts";
+import { arithmetic } from "./arithmetic.ts";
+import { elementary } from "./elementary.ts";
+import { linear } from "./linear.ts";
+import { reductions } from "./reductions.ts";
+import { softmax } from "./softmax.ts";
+
+/** Every operator that has a derivative. */
+export const derivatives: Derivatives = {
+  ...activations,
+  ...arithmetic,
+  ...elementary,
+  ...linear,
+  ...reductions,
+  ...softmax,
+};
+
+/** Operators that pass nothing on: their outputs are integers, shapes, truths, random or steps. */
+export const undifferentiated: ReadonlySet<string> = new Set([
+  ...["Shape", "Size", "ConstantOfShape", "Constant", "Range", "EyeLike", "OneHot", "NonZero", "Unique"],
+  ...["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "IsInf"],
+  ...["Floor", "Ceil", "Round", "Sign", "Mod", "ArgMax", "ArgMin", "Hardmax", "BitShift", "NonMaxSuppression"],
+  ...["BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "QuantizeLinear"],
+  ...["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"],
+]);
