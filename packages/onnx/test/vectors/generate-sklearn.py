@@ -29,7 +29,7 @@ rows, labels = x[:6], y[:6]
 
 
 def write(name, model, options=None, target=17, gradient=None):
-    proto = to_onnx(model, initial_types=[("X", FloatTensorType([None, 4]))], options=options, target_opset={"": target, "ai.onnx.ml": 3})
+    proto = to_onnx(model, initial_types=[("X", FloatTensorType([None, 4]))], options=options, target_opset={"": target, "ai.onnx.ml": 3}, name=name)
     onnx.checker.check_model(proto)
     path = os.path.join(OUT, name + ".onnx")
     onnx.save(proto, path)
