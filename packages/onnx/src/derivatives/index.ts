@@ -2,8 +2,11 @@ import type { Derivatives } from "../derivative.ts";
 import { activations } from "./activations.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { elementary } from "./elementary.ts";
+import { gather } from "./gather.ts";
+import { layout } from "./layout.ts";
 import { linear } from "./linear.ts";
 import { reductions } from "./reductions.ts";
+import { resize } from "./resize.ts";
 import { softmax } from "./softmax.ts";
 
 /** Every operator that has a derivative. */
@@ -11,8 +14,11 @@ export const derivatives: Derivatives = {
   ...activations,
   ...arithmetic,
   ...elementary,
+  ...gather,
+  ...layout,
   ...linear,
   ...reductions,
+  ...resize,
   ...softmax,
 };
 
