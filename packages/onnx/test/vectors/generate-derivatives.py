@@ -652,6 +652,9 @@ for op, reduce in (("GlobalAveragePool", torch.mean), ("GlobalMaxPool", torch.am
     case(low + "-batch-1", op, [x(1, 2, 5, 5)], lambda t: reduce(t, (2, 3), keepdim=True))
     case(low + "-1d", op, [x(2, 3, 6)], lambda t: reduce(t, (2,), keepdim=True))
     case(low + "-1x1", op, [x(2, 3, 1, 1)], lambda t: reduce(t, (2, 3), keepdim=True))
+pool_case("average-ceil-mode-include", (1, 2, 5, 7), {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, 22, **average)
+pool_case("average-ceil-mode-pads-include", (1, 1, 6, 6), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1, "count_include_pad": 1}, 22, **average)
+pool_case("average-ceil-mode-pads-include-opset-17", (1, 1, 6, 6), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1, "count_include_pad": 1}, 17, **average)
 
 # ---------------------------------------------------------------- normalisation
 
