@@ -5,6 +5,7 @@ import { elementary } from "./elementary.ts";
 import { gather } from "./gather.ts";
 import { layout } from "./layout.ts";
 import { linear } from "./linear.ts";
+import { normalization } from "./normalization.ts";
 import { reductions } from "./reductions.ts";
 import { resize } from "./resize.ts";
 import { softmax } from "./softmax.ts";
@@ -17,6 +18,7 @@ export const derivatives: Derivatives = {
   ...gather,
   ...layout,
   ...linear,
+  ...normalization,
   ...reductions,
   ...resize,
   ...softmax,

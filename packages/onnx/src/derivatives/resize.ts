@@ -17,7 +17,6 @@ import {
 /** Resampling: linear in its input, axis by axis, so that each axis is a product with a matrix. */
 export const resize: Derivatives = {
   Resize: (c, [dy]) => [resized(c, dy!, string(c.node, "mode", "nearest"))],
-  Upsample: (c, [dy]) => [resized(c, dy!, string(c.node, "mode", "nearest"))],
 };
 
 function resized(c: Context, dy: string, mode: string): string {
@@ -56,7 +55,7 @@ function resized(c: Context, dy: string, mode: string): string {
 
 /** The scales given, none where the sizes are. */
 function constantScales(c: Context): readonly number[] {
-  const name = c.node.inputs[c.node.op === "Upsample" ? 1 : 2] ?? "";
+  const name = c.node.inputs[2] ?? "";
   const tensor = name === "" ? undefined : c.constant(name);
   return tensor === undefined ? [] : numbersOf(tensor);
 }
@@ -74,8 +73,7 @@ function copies(c: Context, { input, output, scale }: Axis): boolean {
 
 /** Where output `o` lies among the inputs. */
 function coordinate(c: Context, o: number, input: number, output: number, scale: number): number {
-  const fallback = c.node.op === "Upsample" ? "asymmetric" : "half_pixel";
-  const mode = string(c.node, "coordinate_transformation_mode", fallback);
+  const mode = string(c.node, "coordinate_transformation_mode", "half_pixel");
   if (mode === "asymmetric") return o / scale;
   if (mode === "align_corners") return output === 1 ? 0 : (o * (input - 1)) / (output - 1);
   if (mode === "half_pixel") return (o + 0.5) / scale - 0.5;
@@ -90,7 +88,7 @@ function coordinate(c: Context, o: number, input: number, output: number, scale:
 function nearest(c: Context, o: number, input: number, output: number, scale: number): number {
   // onnxruntime reckons in float32: a coordinate that is whole but for the rounding is whole.
   const at = Math.fround(coordinate(c, o, input, output, scale));
-  const mode = string(c.node, "nearest_mode", c.node.op === "Upsample" ? "floor" : "round_prefer_floor");
+  const mode = string(c.node, "nearest_mode", "round_prefer_floor");
   const round: Record<string, (v: number) => number> = {
     floor: Math.floor,
     ceil: Math.ceil,

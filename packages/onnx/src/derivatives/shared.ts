@@ -1,5 +1,7 @@
+import { expected, ParapetError } from "@parapet/core";
 import type { Derivative, DerivativeContext, Dim } from "../derivative.ts";
 import { attribute, type ElementType, type Tensor } from "../graph.ts";
+import { brief, type OnnxErrorCode } from "../problem.ts";
 
 /** What derivatives are handed. */
 export type Context = DerivativeContext;
@@ -12,13 +14,14 @@ export const isFloat = (dtype: ElementType): dtype is Float => dtype in ELEMENT;
 
 /** ONNX's number of a float type, as Cast takes it. */
 export function elementCode(dtype: ElementType): number {
-  if (!isFloat(dtype)) throw new Error(`no derivative of values of type ${dtype}`);
+  if (!isFloat(dtype)) throw new TypeError(expected("dtype", "a float", dtype));
   return ELEMENT[dtype];
 }
 
-/** What a derivative cannot do with this node: the differentiator says which node it was. */
+/** The error that this node's derivative is not carried. */
 export function refuse(c: Context, why: string): never {
-  throw new Error(`no derivative of ${c.node.op} "${c.node.name || c.node.outputs[0]}": ${why}`);
+  const name = brief(c.node.name || c.node.outputs[0]!);
+  throw new ParapetError<OnnxErrorCode>("onnx/no-derivative", `no derivative of ${c.node.op} "${name}": ${why}`);
 }
 
 export const shapeOf = (c: Context, name: string): Shape => c.type(name).shape;

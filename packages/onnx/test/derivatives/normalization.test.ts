@@ -1,0 +1,3 @@
+import { testFamily } from "./vectors.ts";
+
+testFamily("normalisation", ({ op }) => op !== "BatchNormalization");
