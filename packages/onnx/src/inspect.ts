@@ -74,7 +74,7 @@ export function inspectOnnx(bytes: Uint8Array): OnnxSummary {
     parameters,
     withoutDerivative: model.graph.nodes
       .filter((node) => !isDifferentiated(node))
-      .map((node) => ({ node: node.name, operator: nameOf(node) })),
+      .map((node) => ({ node: node.name || (node.outputs[0] ?? ""), operator: nameOf(node) })),
   };
 }
 

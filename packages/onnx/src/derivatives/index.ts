@@ -1,6 +1,7 @@
 import type { Derivatives } from "../derivative.ts";
 import { activations } from "./activations.ts";
 import { arithmetic } from "./arithmetic.ts";
+import { conv } from "./conv.ts";
 import { elementary } from "./elementary.ts";
 import { gather } from "./gather.ts";
 import { layout } from "./layout.ts";
@@ -14,6 +15,7 @@ import { softmax } from "./softmax.ts";
 export const derivatives: Derivatives = {
   ...activations,
   ...arithmetic,
+  ...conv,
   ...elementary,
   ...gather,
   ...layout,
