@@ -1,12 +1,15 @@
 import type { Derivatives } from "../derivative.ts";
 import { activations } from "./activations.ts";
 import { arithmetic } from "./arithmetic.ts";
-import { conv } from "./conv.ts";
+import { batchNorm } from "./batch-norm.ts";
+import { conv, conv } from "./conv.ts";
+import { convTranspose } from "./conv-transpose.ts";
 import { elementary } from "./elementary.ts";
 import { gather } from "./gather.ts";
 import { layout } from "./layout.ts";
 import { linear } from "./linear.ts";
 import { normalization } from "./normalization.ts";
+import { pooling } from "./pooling.ts";
 import { reductions } from "./reductions.ts";
 import { resize } from "./resize.ts";
 import { softmax } from "./softmax.ts";
@@ -16,11 +19,15 @@ export const derivatives: Derivatives = {
   ...activations,
   ...arithmetic,
   ...conv,
+  ...batchNorm,
+  ...conv,
+  ...convTranspose,
   ...elementary,
   ...gather,
   ...layout,
   ...linear,
   ...normalization,
+  ...pooling,
   ...reductions,
   ...resize,
   ...softmax,

@@ -110,7 +110,13 @@ export const layout: Derivatives = {
     const x = c.node.inputs[0]!;
     const shape = shapeOf(c, x);
     const [before, after] = padding(c, shape.length);
-    if (mode !== "constant") return [repeatedPad(c, dy!, mode, before, after)];
+    if (mode !== "constant") {
+      const open = shape.some((dim, i) => !isStatic(dim) && (before[i] !== 0 || after[i] !== 0));
+      if (!open) return [repeatedPad(c, dy!, mode, before, after)];
+      const again = (numbers: string): string =>
+        c.b.add("Pad", [numbers, ...c.node.inputs.slice(1)], c.node.attributes);
+      return [scatterFlat(c, dy!, again, x)];
+    }
     const cut = range(0, shape.length).filter((i) => before[i]! > 0 || after[i]! > 0);
     const inner = slice(
       c,
@@ -297,8 +303,7 @@ function repeatedPad(c: Context, dy: string, mode: string, before: number[], aft
   const shape: Dim[] = [...shapeOf(c, c.node.outputs[0]!)];
   return before.reduce((value, front, axis) => {
     if (front === 0 && after[axis] === 0) return value;
-    const length = shapeOf(c, x)[axis]!;
-    if (!isStatic(length)) return refuse(c, "it pads the batch");
+    const length = shapeOf(c, x)[axis] as number;
     const rows = front + length + after[axis]!;
     const values = new Float64Array(rows * length);
     for (let row = 0; row < rows; row++) values[row * length + source(row - front, length, mode)] = 1;
