@@ -2,7 +2,7 @@ import type { Derivatives } from "../derivative.ts";
 import { activations } from "./activations.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { batchNorm } from "./batch-norm.ts";
-import { conv, conv } from "./conv.ts";
+import { conv } from "./conv.ts";
 import { convTranspose } from "./conv-transpose.ts";
 import { elementary } from "./elementary.ts";
 import { gather } from "./gather.ts";
@@ -18,7 +18,6 @@ import { softmax } from "./softmax.ts";
 export const derivatives: Derivatives = {
   ...activations,
   ...arithmetic,
-  ...conv,
   ...batchNorm,
   ...conv,
   ...convTranspose,
