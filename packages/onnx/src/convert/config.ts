@@ -1,5 +1,6 @@
 import type { ParapetError } from "@parapet/core";
 import { brief, malformed, type OnnxErrorCode, unsupported } from "../problem.ts";
+import { longest } from "./value.ts";
 
 /** A layer's configuration, checked as it is read. Keras and tfjs write snake case; camel case is read, too. */
 export interface Config {
@@ -31,7 +32,7 @@ export function readConfig(title: string, raw: Readonly<Record<string, unknown>>
   };
   const wrong = (what: string, expectation: string, got: unknown) => malformed(`${what} of ${title}`, expectation, got);
   const whole = (value: unknown, min: number): value is number =>
-    Number.isSafeInteger(value) && (value as number) >= min;
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= longest;
   const integers: Config["integers"] = (name, count, min, fallback) => {
     const value = get(name) ?? fallback;
     const list = Array.isArray(value) ? value : Array.from({ length: count }, () => value);

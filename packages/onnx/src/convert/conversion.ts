@@ -6,7 +6,7 @@ import { createViews, type LayerContext } from "./context.ts";
 import { anyType, layerConverters, severalInputs } from "./layer-converters.ts";
 import { asItIs, keepsOrder, toOnnxOrder, type WeightLayout } from "./permute.ts";
 import { type Call, type Layer, readTopology, type Topology } from "./topology.ts";
-import { showShape, type Value } from "./value.ts";
+import { longest, showShape, type Value } from "./value.ts";
 import { decodeWeight, readWeights, type StoredWeight } from "./weights.ts";
 
 /** Where the values of an initializer come from. */
@@ -91,6 +91,9 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
     const values = anyType.has(layer.className) ? inputs : inputs.map((value) => views.float(value));
     const value = converter(context(layer, shared), values);
     while (origins.length < b.nodes.length) origins.push(layer.name);
+    if (value.shape.some((length) => length !== undefined && length > longest)) {
+      throw tooLarge(`output of ${layer.config.title}`, `axes of ${longest} at most`, showShape(value.shape));
+    }
     return value;
   };
 

@@ -51,7 +51,7 @@ import { decodeWeight } from "./weights.ts";
  * statistics.
  */
 export function convertLayersModel(artifacts: LayersModelArtifacts): Uint8Array {
-  const { graph } = convert(checked(artifacts));
+  const { graph } = convert(checked(artifacts ?? {}));
   return writeModel({ irVersion: 9, opsets: new Map([["", 18]]), producer: "parapet", graph });
 }
 
@@ -95,7 +95,7 @@ export function weightsToArtifacts<A extends LayersModelArtifacts>(
   artifacts: A,
   weights: ReadonlyMap<string, WeightArray> | Uint8Array,
 ): WithWeights<A> {
-  const conversion = convert(checked(artifacts));
+  const conversion = convert(checked(artifacts ?? {}));
   const given = new Map<object, Float32Array>();
   const byName = weights instanceof Uint8Array ? weightsOf(weights, conversion.sources.keys()) : weights;
   for (const [name, { shape, data }] of byName) {
@@ -144,16 +144,18 @@ function sameShape(name: string, shape: readonly number[], data: Float32Array, {
   return data;
 }
 
-function checked<A extends LayersModelArtifacts>(artifacts: A): A {
-  const topology = (artifacts as A | null | undefined)?.modelTopology;
-  if (
-    typeof topology !== "object" ||
-    topology === null ||
-    Object.prototype.toString.call(topology) === "[object ArrayBuffer]"
-  ) {
-    throw new TypeError(expected("artifacts", "tfjs's ModelArtifacts with a modelTopology as parsed JSON", artifacts));
+/** Artifacts whose topology and specifications are nothing but JSON: no holes, no accessors, no cycles. */
+function checked({ modelTopology, weightSpecs = [], weightData = [] }: LayersModelArtifacts): LayersModelArtifacts {
+  const binary = Object.prototype.toString.call(modelTopology) === "[object ArrayBuffer]";
+  if (typeof modelTopology !== "object" || modelTopology === null || binary) {
+    throw new TypeError(expected("modelTopology", "the topology as parsed JSON", modelTopology));
   }
-  return artifacts;
+  try {
+    return { ...JSON.parse(JSON.stringify({ modelTopology, weightSpecs })), weightData };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw malformed("modelTopology", "JSON of a depth that can be read", "a deeper one");
+  }
 }
 
 export type { LayersModelArtifacts, LayersWeightSpec, WeightArray };

@@ -1,6 +1,6 @@
 import { brief, malformed, unsupported } from "../problem.ts";
 import { asList, asObject, asText, type Config, readConfig } from "./config.ts";
-import type { Length } from "./value.ts";
+import { type Length, longest } from "./value.ts";
 
 /** A layer, or a model used as one. */
 export interface Layer {
@@ -77,7 +77,7 @@ function readInput({ name, config }: Layer): Input {
   }
   const lengths = shape.map((length: unknown) => {
     if (length === null || length === -1) return undefined;
-    if (!Number.isSafeInteger(length) || (length as number) < 1) {
+    if (!Number.isInteger(length) || (length as number) < 1 || (length as number) > longest) {
       throw config.malformed("batch_input_shape", "whole numbers > 0 or null", shape);
     }
     return length as number;

@@ -11,6 +11,9 @@ export type Length = number | undefined;
  */
 export type Layout = "plain" | "first" | readonly number[];
 
+/** The longest axis that is converted: ONNX's attributes and products of lengths stay exact. */
+export const longest = 2 ** 31 - 1;
+
 /** A value of the model. */
 export interface Value {
   /** The ONNX tensor's name. */

@@ -79,6 +79,14 @@ describe("convertLayersModel refuses", () => {
     expect(codeOf(() => convertLayersModel(artifacts))).toBe("onnx/malformed");
   });
 
+  it("a shape with a hole, which JSON has not", () => {
+    const shape = [2, 3];
+    delete shape[0];
+    const weightSpecs = [{ name: "a", shape, dtype: "float32" }];
+    const artifacts = sequential("Dropout", {}, { weightSpecs, weightData: new ArrayBuffer(24) });
+    expect(codeOf(() => convertLayersModel(artifacts))).toBe("onnx/malformed");
+  });
+
   it("a call in training mode", async () => {
     const input = tf.input({ shape: [4] });
     const output = layers.dropout({ rate: 0.5 }).apply(input, { training: true }) as tf.SymbolicTensor;

@@ -1,7 +1,7 @@
 import { attribute } from "../../graph.ts";
 import { flatten, type LayerConverter, range } from "../context.ts";
 import { asItIs } from "../permute.ts";
-import { type Length, product, showShape, storedAxis } from "../value.ts";
+import { type Length, longest, product, showShape, storedAxis } from "../value.ts";
 import { activate } from "./activation.ts";
 
 /** Fully connected layers and embeddings. */
@@ -61,13 +61,14 @@ export const shapeLayers: Readonly<Record<string, LayerConverter>> = {
     if (!Array.isArray(target)) throw config.malformed("target_shape", "a list of lengths", target);
     const wanted = target.map((length: unknown): Length => {
       if (length === null || length === -1) return undefined;
-      if (Number.isSafeInteger(length) && (length as number) > 0) return length as number;
+      if (Number.isInteger(length) && (length as number) > 0) return length as number;
       throw config.malformed("target_shape", "whole numbers > 0, or one -1", target);
     });
     const open = wanted.filter((length) => length === undefined).length;
     const known = product(wanted.map((length) => length ?? 1))!;
     const size = product(x.shape.slice(1));
-    const fits = size === undefined || (open === 0 ? size === known : size % known === 0);
+    const fits =
+      size === undefined ? known <= longest : known <= size && (open === 0 ? size === known : size % known === 0);
     if (open > 1 || !fits) {
       throw config.malformed("target_shape", `a shape for the values of ${showShape(x.shape)}`, target);
     }

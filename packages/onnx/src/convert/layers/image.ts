@@ -1,6 +1,6 @@
 import { attribute } from "../../graph.ts";
 import type { LayerContext, LayerConverter } from "../context.ts";
-import { showShape } from "../value.ts";
+import { longest, showShape } from "../value.ts";
 import { asImage } from "./windows.ts";
 
 /** Layers that pad, crop, enlarge and rescale images. */
@@ -62,7 +62,7 @@ function margins({ config }: LayerContext, setting: string, fallback: number | u
   const pair = (entry: unknown): Margin => {
     const [before, after, ...more] = Array.isArray(entry) ? entry : [entry, entry];
     for (const count of [before, after]) {
-      if (!Number.isSafeInteger(count) || count < 0 || more.length > 0) {
+      if (!Number.isInteger(count) || count < 0 || count > longest || more.length > 0) {
         throw config.malformed(setting, "whole numbers >= 0", value);
       }
     }

@@ -1,4 +1,5 @@
 import { attribute } from "../../graph.ts";
+import { tooLarge } from "../../problem.ts";
 import type { LayerContext, LayerConverter } from "../context.ts";
 import { asItIs } from "../permute.ts";
 import { axisOf, showShape, type Value } from "../value.ts";
@@ -51,6 +52,8 @@ export const normalizationLayers: Readonly<Record<string, LayerConverter>> = {
     if (size === undefined || (shape === undefined && lengths.length > 1)) {
       throw config.unsupported("axis", "one axis of known length where nothing scales", showShape(x.shape));
     }
+    // Where there is no weight, nothing but the input's shape bounds this.
+    if (size > 2 ** 24) throw tooLarge(`input of ${config.title}`, `${2 ** 24} values along its axis`, size);
     const scale = scaled ? context.weight("gamma", lengths) : context.fixed(new Float32Array(size).fill(1));
     const inputs = [x.name, scale, ...(centered ? [context.weight("beta", lengths)] : [])];
     const name = b.add("LayerNormalization", inputs, {

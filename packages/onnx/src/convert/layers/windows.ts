@@ -1,6 +1,6 @@
 import { type Attribute, attribute } from "../../graph.ts";
 import type { LayerContext } from "../context.ts";
-import { type Length, showShape, type Value } from "../value.ts";
+import { type Length, longest, showShape, type Value } from "../value.ts";
 
 /** An image or a sequence as ONNX's convolutions take it: channels behind the batch. */
 export interface Image {
@@ -52,6 +52,7 @@ export function slide(
   { size, strides, dilations, same }: Window,
 ): { readonly padding: Readonly<Record<string, Attribute>>; readonly spatial: readonly Length[] } {
   const reach = size.map((length, i) => (length - 1) * dilations[i]! + 1);
+  if (reach.some((length) => length > longest)) throw config.malformed("dilation_rate", "a smaller one", dilations);
   const after = spatial.map((length, i) => {
     if (length === undefined) return undefined;
     const result = same ? Math.ceil(length / strides[i]!) : Math.floor((length - reach[i]!) / strides[i]!) + 1;
