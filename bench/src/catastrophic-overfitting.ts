@@ -1,9 +1,8 @@
 import { adversarialTraining } from "@parapet/adversarial-training";
 import { fgsm, pgd } from "@parapet/attacks";
 import { type Attack, createRng } from "@parapet/core";
-import { useFastWasm } from "../../examples/train-mnist/src/backend.ts";
 import { loadMnist, slice } from "../../examples/train-mnist/src/mnist.ts";
-import { createModel } from "../../examples/train-mnist/src/model.ts";
+import { createModel, startEngine } from "../../examples/train-mnist/src/model.ts";
 import { settings } from "../../examples/train-mnist/src/settings.ts";
 import { trainStandard } from "../../examples/train-mnist/src/train.ts";
 
@@ -15,7 +14,7 @@ export const name = "catastrophic-overfitting";
  * PGD goes through, and the training is stopped. With one, both rise. Same seed, same weights, same batches.
  */
 export async function run({ signal, log }: { signal: AbortSignal; log: (line: string) => void }) {
-  await useFastWasm();
+  await startEngine("tfjs");
   const { train } = loadMnist();
   const recipes: Record<string, (epsilon: number) => Attack> = {
     "fgsm, no random start": (epsilon) => fgsm({ epsilon }),
@@ -24,7 +23,7 @@ export async function run({ signal, log }: { signal: AbortSignal; log: (line: st
   const rows: Record<string, string | number>[] = [];
   const summary: Record<string, string> = {};
   for (const [recipe, attack] of Object.entries(recipes)) {
-    const model = createModel(0);
+    const model = await createModel(0, "tfjs");
     const quiet = { update: () => {}, done: () => {} };
     await trainStandard(model, slice(train, 0, 59_000), settings, createRng(0).derive("warm"), quiet, signal);
     const harden = adversarialTraining({

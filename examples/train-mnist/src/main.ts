@@ -4,35 +4,38 @@ import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createRng } from "@parapet/core";
-import * as tf from "@tensorflow/tfjs";
-import { useFastWasm } from "./backend.ts";
 import { evaluate } from "./evaluate.ts";
 import { loadMnist, slice } from "./mnist.ts";
-import { createModel } from "./model.ts";
+import { createModel, type EngineName, startEngine } from "./model.ts";
 import { createProgress } from "./progress.ts";
 import { type Report, table, writeReport } from "./report.ts";
 import { settings } from "./settings.ts";
 import { trainHardened, trainStandard } from "./train.ts";
 import { weightsOf } from "./weights.ts";
 
-const { values: options } = parseArgs({ options: { seed: { type: "string", default: "0" } } });
+const { values: options } = parseArgs({
+  options: { seed: { type: "string", default: "0" }, engine: { type: "string", default: "onnx" } },
+});
 const seed = Number(options.seed);
 if (!Number.isSafeInteger(seed) || seed < 0)
   throw new RangeError(`"--seed" expected a whole number >= 0, got ${options.seed}`);
+
+const { engine } = options;
+if (engine !== "onnx" && engine !== "tfjs") throw new TypeError(`"--engine" expected onnx or tfjs, got ${engine}`);
 
 const controller = new AbortController();
 process.once("SIGINT", () => controller.abort(new DOMException("interrupted", "AbortError")));
 const { signal } = controller;
 
 try {
-  await main();
+  await main(engine);
 } catch (error) {
   if (!signal.aborted) throw error;
   process.stdout.write("\nStopped. Nothing was written.\n");
   process.exit(130);
 }
 
-async function main(): Promise<void> {
+async function main(engine: EngineName): Promise<void> {
   const progress = createProgress();
   const durationsMs: Record<string, number> = {};
   const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
@@ -42,7 +45,7 @@ async function main(): Promise<void> {
     return result;
   };
 
-  await useFastWasm();
+  const running = await startEngine(engine);
   const { train, test } = loadMnist();
   const split = train.labels.length - settings.validationImages;
   const training = slice(train, 0, split);
@@ -52,14 +55,14 @@ async function main(): Promise<void> {
     `MNIST: ${split} training, ${settings.validationImages} validation, ${images.labels.length} test images`,
   );
 
-  const plain = createModel(seed);
+  const plain = await createModel(seed, engine);
   const rng = createRng(seed).derive("standard");
   await timed("standard training", () => trainStandard(plain, training, settings, rng, progress, signal));
   const standard = await timed("attacks on the standard model", () =>
     evaluate("standard model", plain, images, settings, seed, progress, signal),
   );
 
-  const robust = createModel(seed);
+  const robust = await createModel(seed, engine);
   const history = await timed("adversarial training", () =>
     trainHardened(robust, training, validation, settings, seed, progress, signal),
   );
@@ -77,13 +80,12 @@ async function main(): Promise<void> {
       parapet: (
         JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }
       ).version,
-      tfjs: tf.version_core,
-      backend: tf.getBackend(),
+      engine: running,
       node: process.version,
       processor: cpus()[0]?.model ?? "unknown",
     },
     durationsMs,
-    command: `npm run demo -- --seed ${seed}`,
+    command: `npm run demo -- --seed ${seed} --engine ${engine}`,
   };
   const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images, await weightsOf(robust));
   process.stdout.write(`\n${table(report)}\n\nReport: ${page}\n`);

@@ -63,22 +63,25 @@ afterEach(async () => {
   for (const model of open.splice(0)) await model.release();
 });
 
-describe.each(
-  names.filter((name) => reference(name).exporter !== "skl2onnx" && reference(name).inputGradient !== undefined),
-)("%s, trained", (name) => {
-  const given = reference(name);
-  const weights = (given.weights ?? []).filter(({ trainable }) => trainable);
+const trainable = ({ exporter, inputGradient, weights = [] }: Reference) =>
+  exporter !== "skl2onnx" && inputGradient !== undefined && weights.some((weight) => weight.trainable);
 
-  it.runIf(weights.length > 0)("parameter gradients are PyTorch's to 1e-3", async () => {
+describe.each(names.filter((name) => trainable(reference(name))))("%s, trained", (name) => {
+  const given = reference(name);
+  const weights = given.weights!.filter((weight) => weight.trainable);
+
+  it("parameter gradients are PyTorch's to 1e-3", async () => {
     const inputShape = given.input.shape.slice(1);
     const model = await fromOnnx(bytes(name), { runtime, bounds, inputShape, optimizer: sgd(0.1) });
     open.push(model);
     const { gradients } = await model.parameterGradients(array(given.input), crossEntropy(given.labels));
+    // A gradient that cancels to nothing (a bias before a normalisation) is rounding, measured by the network's largest.
+    const rounding = 1e-5 * largest(weights.map(({ norm }) => norm));
     for (const { initializer, norm, largest: most, first } of weights) {
       const found = gradients.get(initializer)?.data.map((value) => value * given.labels.length);
       expect(found, initializer).toBeDefined();
-      expect(Math.abs(Math.hypot(...found!) - norm), initializer).toBeLessThan(1e-3 * norm + 1e-7);
-      assertClose(found!.slice(0, first.length), first, { absolute: 1e-3 * most + 1e-7 });
+      expect(Math.abs(Math.hypot(...found!) - norm), initializer).toBeLessThan(1e-3 * norm + rounding);
+      assertClose(found!.slice(0, first.length), first, { absolute: 1e-3 * most + rounding });
     }
   });
 });
@@ -99,7 +102,9 @@ describe.each(names.filter((name) => reference(name).inputGradient !== undefined
       const reference = given.logits.shape[1] === 1 ? given.logits.values.flatMap((z) => [0, z]) : given.logits.values;
       // Of probabilities nothing is left but their logarithms: logits up to a constant per row.
       const shift = (data: ArrayLike<number>) =>
-        given.exporter === "skl2onnx" ? Array.from(data, (v, i) => v - data[i - (i % model.numClasses)]!) : data;
+        given.exporter === "classic" || given.exporter === "dynamo"
+          ? data
+          : Array.from(data, (v, i) => v - data[i - (i % model.numClasses)]!);
       assertClose(shift(logits.data), shift(reference), { absolute: 1e-4 * largest(reference) });
       assertClose(value, given.crossEntropy, { absolute: 1e-4 * Math.max(1, largest(given.crossEntropy)) });
       const expected = given.inputGradient!.values;

@@ -1,7 +1,7 @@
 import type { Attribute, DeclaredDim, ElementType, Graph, Node, Tensor } from "../graph.ts";
 import { brief, malformed, tooLarge, unsupported } from "../problem.ts";
 import { readTensor } from "./read-tensor.ts";
-import { dtypeOf, type Limits, type ReadValueInfo } from "./types.ts";
+import { dtypeOf, isCarried, type Limits, type ReadValueInfo } from "./types.ts";
 import { Reader } from "./wire.ts";
 
 /** What goes through a reading: the limits and what has been used of them. */
@@ -10,8 +10,11 @@ export interface Budget {
   objects: number;
 }
 
-/** Reads a `GraphProto`, `depth` graphs deep. What its nodes use is not checked yet. */
-export function readGraph(reader: Reader, budget: Budget, depth: number): Graph {
+/**
+ * Reads a `GraphProto`, `depth` graphs deep. What its nodes use is not checked yet. Types of values in between are
+ * added to `values`.
+ */
+export function readGraph(reader: Reader, budget: Budget, depth: number, values?: ReadValueInfo[]): Graph {
   if (depth > budget.limits.depth)
     throw tooLarge("graph", `at most ${budget.limits.depth} graphs inside graphs`, depth);
   let name = "";
@@ -31,6 +34,7 @@ export function readGraph(reader: Reader, budget: Budget, depth: number): Graph 
       initializers.set(read.name, read.tensor);
     } else if (reader.field === 11) inputs.push(readValueInfo(reader.message(), "input", budget));
     else if (reader.field === 12) outputs.push(readValueInfo(reader.message(), "output", budget));
+    else if (reader.field === 13 && values !== undefined) values.push(readValueInfo(reader.message(), "value", budget));
     else if (reader.field === 15) throw unsupported(`graph ${brief(name)}`, "dense initializers", "a sparse one");
     else reader.skip();
   }
@@ -54,7 +58,7 @@ function readValueInfo(reader: Reader, role: string, budget: Budget): ReadValueI
   }
   if (name === "") throw malformed(`graph's ${role}`, "a name", "none");
   const what = `${role} ${brief(name)}`;
-  const tensor = type === undefined ? undefined : readTensorType(new Reader(type), what, budget.limits);
+  const tensor = type === undefined ? undefined : readTensorType(new Reader(type), what, budget.limits, role);
   if (tensor !== undefined) return { name, ...tensor };
   return { name, dtype: "float32", shape: undefined, type: type?.slice() ?? new Uint8Array(0) };
 }
@@ -64,6 +68,7 @@ function readTensorType(
   reader: Reader,
   what: string,
   limits: Limits,
+  role: string,
 ): { dtype: ElementType; shape: readonly DeclaredDim[] | undefined } | undefined {
   let tensor: Reader | undefined;
   let other = false;
@@ -82,7 +87,8 @@ function readTensorType(
     else if (tensor.field === 2) shape = only(shape, readShape(tensor.message(), what, limits), `shape of ${what}`);
     else tensor.skip();
   }
-  return code === 0 ? undefined : { dtype: dtypeOf(code, what), shape };
+  // What nobody has to hold may be of any dtype.
+  return code === 0 || (role === "value" && !isCarried(code)) ? undefined : { dtype: dtypeOf(code, what), shape };
 }
 
 function readShape(reader: Reader, what: string, limits: Limits): DeclaredDim[] {

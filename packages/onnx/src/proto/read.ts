@@ -3,12 +3,12 @@ import type { Graph } from "../graph.ts";
 import { brief, malformed, tooLarge, unsupported } from "../problem.ts";
 import { checkOrder } from "./check-order.ts";
 import { type Budget, describe, only, readGraph } from "./read-graph.ts";
-import { DEFAULT_LIMITS, type Limits, type ReadModel } from "./types.ts";
+import { DEFAULT_LIMITS, type Limits, type ReadModel, type ReadValueInfo } from "./types.ts";
 import { Reader } from "./wire.ts";
 
 /**
- * Reads an ONNX file. Everything in the result is fresh: nothing points into `bytes`. Documentation, metadata, shapes
- * of values in between and training information are left out; so are local functions, unless a node calls one.
+ * Reads an ONNX file. Everything in the result is fresh: nothing points into `bytes`. Documentation, metadata and
+ * training information are left out; so are local functions, unless a node calls one.
  *
  * @param bytes - the file
  * @param options - `limits`: how much the file may ask for
@@ -25,6 +25,7 @@ export function readModel(bytes: Uint8Array, options: { readonly limits?: Partia
   if (bytes.byteLength > limits.bytes) throw tooLarge("file", `at most ${limits.bytes} bytes`, bytes.byteLength);
   // Not a Buffer, whose slices are no copies.
   const reader = new Reader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const values: ReadValueInfo[] = [];
   const budget: Budget = { limits, objects: 0 };
   let irVersion: number | bigint = 0;
   let producer = "";
@@ -45,10 +46,10 @@ export function readModel(bytes: Uint8Array, options: { readonly limits?: Partia
     if (irVersion >= 3) throw malformed("file", "versions of its operator sets", "none");
     opsets.set("", 1);
   }
-  const read = readGraph(graph, budget, 0);
+  const read = readGraph(graph, budget, 0, values);
   checkOrder(read);
   if (functions.size > 0) refuseCalls(read, functions);
-  return { irVersion, opsets, producer, ...withoutOthers(read) };
+  return { irVersion, opsets, producer, ...withoutOthers(read), values };
 }
 
 function readOpset(reader: Reader, opsets: Map<string, number>): void {

@@ -15,7 +15,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = { bytes: 2 ** 31 - 1, depth: 64, objects: 1_000_000, elements: 2 ** 31 };
 
-/** A value that the IR's types do not describe: a sequence, a map, or (inside subgraphs) one whose type is left out. */
+/** A value that the IR's types may not describe: a sequence, a map, or (inside subgraphs) one whose type is left out. */
 export interface ReadValueInfo extends ValueInfo {
   /** Its type as the file states it, a `TypeProto`, empty where there is none; `dtype` then means nothing. */
   readonly type?: Uint8Array;
@@ -28,6 +28,8 @@ export interface ReadModel extends Model {
   readonly otherInputs: readonly ReadValueInfo[];
   /** Outputs of the graph that are no tensors, such as the sequence of maps that scikit-learn's ZipMap gives. */
   readonly otherOutputs: readonly ReadValueInfo[];
+  /** Types of values in between, as far as the file states them: onnxruntime fuses more nodes where it has them. */
+  readonly values: readonly ReadValueInfo[];
 }
 
 /** The dtypes that are carried, at their numbers in ONNX; one more than the last is the first that is not. */
@@ -58,6 +60,11 @@ export function dtypeOf(code: number, what: string): ElementType {
   if (dtype === undefined)
     throw unsupported(what, "a dtype that is carried (float32, int64, ...)", OTHERS[code - CARRIED.length] ?? code);
   return dtype;
+}
+
+/** Whether the dtype with ONNX's number `code` is carried. */
+export function isCarried(code: number): boolean {
+  return CARRIED[code] !== undefined;
 }
 
 /** ONNX's number of a dtype. */

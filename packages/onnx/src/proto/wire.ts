@@ -24,16 +24,16 @@ export class Reader {
   #low = 0;
   #high = 0;
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length, view?: DataView) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = view ?? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#position = start;
     this.#end = end;
   }
 
   /** The same message once more, from `position` on. */
   copy(): Reader {
-    return new Reader(this.#bytes, this.#position, this.#end);
+    return new Reader(this.#bytes, this.#position, this.#end, this.#view);
   }
 
   /** Where in the file the reader stands. */
@@ -114,7 +114,7 @@ export class Reader {
     this.#is(WIRE.bytes);
     const length = this.#length();
     const start = this.#take(length);
-    return new Reader(this.#bytes, start, this.#position);
+    return new Reader(this.#bytes, start, this.#position, this.#view);
   }
 
   /** Repeated integers, packed or one at a time. */

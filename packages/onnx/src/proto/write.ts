@@ -1,5 +1,5 @@
 import { expected } from "@parapet/core";
-import type { Attribute, Graph, Model, Node, Tensor, ValueInfo } from "../graph.ts";
+import type { Attribute, Graph, Model, Node, Tensor } from "../graph.ts";
 import { tooLarge } from "../problem.ts";
 import { codeOf, DEFAULT_LIMITS, type ReadModel, type ReadValueInfo } from "./types.ts";
 import { Writer } from "./wire.ts";
@@ -8,14 +8,15 @@ import { Writer } from "./wire.ts";
  * Writes an ONNX file: the same bytes for the same model, whoever writes it and when.
  *
  * @param model - the model; what `readModel` set apart is written, too
- * @param options - `values`: types of values in between, written for whoever reads the file
+ * @param options - `values`: types of values in between, such as `readModel` gives them; not written unasked, since they
+ * are wrong where the graph was changed
  * @returns the file
  * @throws RangeError when a tensor's data does not fit its shape, or an integer attribute is no safe integer
  * @throws ParapetError `"onnx/too-large"` beyond protobuf's 2 GB
  */
 export function writeModel(
   model: Model & Partial<Pick<ReadModel, "otherInputs" | "otherOutputs">>,
-  options: { readonly values?: readonly ValueInfo[] } = {},
+  options: { readonly values?: readonly ReadValueInfo[] } = {},
 ): Uint8Array {
   const { otherInputs = [], otherOutputs = [] } = model;
   const { graph } = model;
@@ -36,7 +37,7 @@ export function writeModel(
   return file.finish();
 }
 
-function graphProto(graph: Graph, values: readonly ValueInfo[] = []): Writer {
+function graphProto(graph: Graph, values: readonly ReadValueInfo[] = []): Writer {
   const message = new Writer();
   for (const node of graph.nodes) message.message(1, nodeProto(node));
   message.string(2, graph.name);

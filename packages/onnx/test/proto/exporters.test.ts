@@ -47,7 +47,6 @@ async function run(bytes: Uint8Array, model: Model) {
   const session = await ort.InferenceSession.create(bytes, {
     logSeverityLevel: 4,
     intraOpNumThreads: 1,
-    graphOptimizationLevel: "disabled",
   });
   const names = model.graph.outputs.map(({ name }) => name);
   const results = await session.run(feedsFor(model), names);
@@ -67,7 +66,9 @@ describe.each(files)("%s", (file) => {
   });
 
   test("answers the same when it is written anew", async () => {
-    expect(await run(writeModel(model), model)).toEqual(await run(new Uint8Array(bytes), model));
+    expect(await run(writeModel(model, { values: model.values }), model)).toEqual(
+      await run(new Uint8Array(bytes), model),
+    );
   });
 
   test("is inspected", () => {

@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 here = pathlib.Path(__file__).parent
 models = []
-for name in ["mnist-cnn.onnx", "mobilenet-dynamo.onnx", "text-opset14.onnx", "sklearn-logistic-zipmap.onnx", "keras-cnn.onnx"]:
+for name in ["mnist-cnn.onnx", "mlp-softmax.onnx", "text-masked-opset17.onnx", "sklearn-logistic-zipmap.onnx"]:
     model = onnx.load(here / "../vectors/models" / name)
     tensors = [(each.name, numpy_helper.to_array(each)) for each in model.graph.initializer]
     models.append(

@@ -186,6 +186,23 @@ describe("inputs and outputs", () => {
     expect(readModel(writeModel(model))).toEqual(model);
   });
 
+  test("in between are kept with their types, of whatever dtype", () => {
+    const brain = m.inside(2, m.inside(1, m.integer(1, 16)));
+    const bytes = m.file(
+      m.graph(
+        m.inside(13, m.text(1, "a"), m.inside(2, m.inside(1, m.integer(1, 7)))),
+        m.inside(13, m.text(1, "b"), brain),
+      ),
+    );
+    const model = readModel(bytes);
+    expect(model.values.map(({ name, dtype, type }) => type ?? [name, dtype])).toEqual([
+      ["a", "int64"],
+      expect.any(Uint8Array),
+    ]);
+    expect(readModel(writeModel(model, { values: model.values }))).toEqual(model);
+    expect(readModel(writeModel(model)).values).toEqual([]);
+  });
+
   test("of dtypes that are not carried are refused", () => {
     expect(refusal(m.graph(m.inside(11, m.text(1, "x"), m.inside(2, m.inside(1, m.integer(1, 16))))))).toBe(
       'onnx/unsupported: "input x" expected a dtype that is carried (float32, int64, ...), got "bfloat16"',
