@@ -83,8 +83,6 @@ export interface Engine {
   release(): Promise<void>;
 }
 
-export const outputName = { logits: "parapet_logits" } as const;
-
 export function createEngine(source: Source): Engine {
   const { runtime, session, model, probe, input, inputShape, logits, outputSize, bounds } = source;
   boundsOf(bounds, sizeOf(inputShape));

@@ -3,7 +3,7 @@ import { attribute, type Graph, ints, type Model, type Node, type Tensor } from 
 import type { OnnxErrorCode } from "./problem.ts";
 
 /** Gradient nodes are written in this version of ONNX's operator set. */
-export const targetOpset = 18;
+const targetOpset = 18;
 
 const REDUCTIONS = new Set([
   "ReduceMean",

@@ -34,7 +34,7 @@ export function sameDim(a: Dim | undefined, b: Dim | undefined): boolean {
   return a.scale === b.scale && a.offset === b.offset;
 }
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => sameDim(d, b[i]));
+const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => sameDim(d, b[i]));
 
 /** a - b where it does not depend on the batch. */
 export function difference(a: Dim, b: Dim): number | undefined {
@@ -77,16 +77,12 @@ export function scalar(c: Context, like: string, value: number): string {
   return dtype === "float32" ? c.b.scalar(value) : floats(c, dtype, [], [value]);
 }
 
-/** A scalar of int64, unlike `int64` of the builder. */
-export const int64Scalar = (c: Context, value: number): string =>
-  c.b.constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(value)) });
-
 /** A boolean value as 0 and 1 of the dtype of `like`. */
 export const toFloat = (c: Context, mask: string, like: string): string =>
   c.b.add("Cast", [mask], { to: attribute.int(elementCode(c.type(like).dtype)) });
 
 /** A shape as a vector: a constant, with -1 for one length that depends on the batch; otherwise taken from `like`. */
-export function shapeVector(c: Context, shape: Shape, like: string): string {
+function shapeVector(c: Context, shape: Shape, like: string): string {
   const open = shape.filter((dim) => !isStatic(dim)).length;
   if (open > 1 || (open === 1 && shape.includes(0))) return c.b.add("Shape", [like]);
   return c.b.int64(shape.map((dim) => (isStatic(dim) ? dim : -1)));

@@ -1,7 +1,7 @@
 import { malformed, tooLarge } from "../problem.ts";
 
 /** How protobuf stores a field: the low three bits of its tag. */
-export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 const WIRE_NAMES = ["a varint", "8 bytes", "a length and bytes", "a group", "a group's end", "4 bytes"];
 /** Names, attributes and strings of tensors; engines refuse strings beyond half a gigabyte with errors of their own. */

@@ -3,7 +3,7 @@ import { tf } from "./helpers.ts";
 const { layers } = tf;
 
 /** The CNN of examples/train-mnist. */
-export function mnist(): tf.LayersModel {
+function mnist(): tf.LayersModel {
   const conv = { kernelSize: 4, strides: 2, padding: "same", activation: "relu" } as const;
   return tf.sequential({
     layers: [
@@ -17,7 +17,7 @@ export function mnist(): tf.LayersModel {
 }
 
 /** The CNN of Madry et al. for MNIST, with its dropout. */
-export function madry(): tf.LayersModel {
+function madry(): tf.LayersModel {
   const conv = { kernelSize: 5, padding: "same", activation: "relu" } as const;
   return tf.sequential({
     layers: [
@@ -34,7 +34,7 @@ export function madry(): tf.LayersModel {
 }
 
 /** Two residual blocks with batch normalisation, the second of half the size. */
-export function residual(): tf.LayersModel {
+function residual(): tf.LayersModel {
   const input = tf.input({ shape: [12, 12, 3], name: "photo" });
   const block = (x: tf.SymbolicTensor, filters: number, strides: number): tf.SymbolicTensor => {
     const conv = { filters, kernelSize: 3, padding: "same", useBias: false } as const;
@@ -104,7 +104,7 @@ export function shared(): tf.LayersModel {
 }
 
 /** Attention by hand: products of sequences. */
-export function attention(): tf.LayersModel {
+function attention(): tf.LayersModel {
   const input = tf.input({ shape: [5, 4] });
   const project = () => layers.dense({ units: 6 }).apply(input) as tf.SymbolicTensor;
   const scores = layers.dot({ axes: 2 }).apply([project(), project()]) as tf.SymbolicTensor;

@@ -54,7 +54,7 @@ export function tensor(dtype: ElementType, shape: readonly number[], values: rea
   return { dtype, shape, data: array.from(values) } as Tensor;
 }
 
-export function attributesOf(one: Pick<Case, "attributes" | "attributeTypes">): Record<string, Attribute> {
+function attributesOf(one: Pick<Case, "attributes" | "attributeTypes">): Record<string, Attribute> {
   return Object.fromEntries(
     Object.entries(one.attributes).map(([name, value]): [string, Attribute] => {
       const type = one.attributeTypes?.[name];
@@ -268,7 +268,7 @@ export async function gradients(
 const identity: Node = { name: "", op: "Identity", domain: "", inputs: [], outputs: [], attributes: {} };
 
 /** The largest difference, as a share of the largest entry expected. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
   let [worst, largest] = [0, 1e-3];
   for (let i = 0; i < expected.length; i++) {

@@ -5,7 +5,7 @@ import { ARRAYS } from "../../src/proto/types.ts";
 export const DTYPES = [...Object.keys(ARRAYS), "string"] as ElementType[];
 
 /** A tensor of any dtype, its elements any bits. */
-export const tensors: fc.Arbitrary<Tensor> = fc
+const tensors: fc.Arbitrary<Tensor> = fc
   .record({
     dtype: fc.constantFrom(...DTYPES),
     shape: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }),
