@@ -21,8 +21,8 @@ export interface FgsmOptions {
  *
  * With `randomStart` and a `stepSize` of 1.25 epsilon it is the attack of fast adversarial training: the step begins at
  * the start as drawn, even where that lies outside the bounds, while the gradient is taken at the nearest point inside.
- * Were the start clipped first, most of a digit's background would end exactly epsilon away, and training on so uniform a
- * set overfits catastrophically.
+ * Were the start clipped first, most of a digit's background would end exactly epsilon away: a less varied set to train
+ * on.
  *
  * @param options - radius, norm, step
  * @returns an attack on models with gradients; one gradient and two queries an example, three
