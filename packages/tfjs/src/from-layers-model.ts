@@ -55,7 +55,7 @@ export interface LayersModelOptions {
  * import { crossEntropy, ndArray } from "@parapet/core";
  * import { fromLayersModel } from "@parapet/tfjs";
  * await tf.setBackend("cpu");
- * const layers = [tf.layers.dense({ inputShape: [2], units: 3, activation: "softmax" })];
+ * const layers = [tf.layers.dense({ inputShape: [2], units: 3, activation: "softmax", kernelInitializer: "zeros" })];
  * const model = fromLayersModel(tf.sequential({ layers }), {
  *   bounds: { lower: 0, upper: 1 },
  *   optimizer: tf.train.sgd(0.5),

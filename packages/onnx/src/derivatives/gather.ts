@@ -1,5 +1,5 @@
 import type { Derivatives } from "../derivative.ts";
-import { attribute, int, string } from "../graph.ts";
+import { type Attribute, attribute, int, string } from "../graph.ts";
 import { scatterFlat } from "./layout.ts";
 import {
   axisOf,
@@ -32,10 +32,7 @@ export const gather: Derivatives = {
       const after = shape.map((_, i) => (i === axis ? run[1] : 0));
       return [pad(c, places === 0 ? unsqueeze(c, dy!, [axis]) : dy!, before, after)];
     }
-    if (axis === 0) {
-      const rows = c.b.add("Unsqueeze", [indices, c.b.int64([places])]);
-      return [c.b.add("ScatterND", [zeros(), rows, dy!], sum)];
-    }
+    // Not ScatterND: onnxruntime's adds from several threads at once, and loses some where indices repeat.
     const flat = (): string => {
       const tail = shape.slice(axis + 1);
       if (!tail.every(isStatic)) return refuse(c, "an axis behind the one gathered from depends on the batch");
@@ -56,8 +53,7 @@ export const gather: Derivatives = {
   GatherND: (c, [dy]) => {
     const [x, indices] = c.node.inputs as [string, string];
     const batch = int(c.node, "batch_dims", 0);
-    if (batch === 0) return [c.b.add("ScatterND", [zerosLike(c, x), indices, dy!], sum)];
-    const attributes = { batch_dims: attribute.int(batch) };
+    const attributes: Record<string, Attribute> = batch === 0 ? {} : { batch_dims: attribute.int(batch) };
     return [scatterFlat(c, dy!, (numbers) => c.b.add("GatherND", [numbers, indices], attributes), x)];
   },
 
