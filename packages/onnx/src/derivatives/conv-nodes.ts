@@ -1,5 +1,5 @@
 import { attribute, type Tensor } from "../graph.ts";
-import { grid, notNegative, product, type Windows } from "./conv-geometry.ts";
+import { notNegative, product, type Windows } from "./conv-geometry.ts";
 import { type Context, isStatic, pad, range, refuse, shapeOf, slice } from "./shared.ts";
 
 /** Conv of `x` with `w` along windows: [n, channels, ...input] to [n, filters, ...output]. */
@@ -95,76 +95,6 @@ function turnedOver(w: Tensor, sizes: readonly number[], shape: readonly number[
     }
   }
   return { dtype: w.dtype, shape, data } as Tensor;
-}
-
-/**
- * dw of y = Conv(x, w): dw[o, i, t] = sum over n and windows p of dy[n, o, p] x[n, i, stride p + dilation t]. As a
- * convolution with batch and channels exchanged, or as one product with the windows written out. Measured on one core:
- * 16 to 32 channels, 4x4, stride 2, batch 64: 1.4 ms against 2.7; 7x7, stride 2 at 224x224, batch 8: 40 against 53; 32
- * to 64, 5x5 at 14x14, batch 64: 24 both; but 3x3 at 56x56, 64 to 64, batch 8: 51 against 37; 512 to 512 at 7x7: 41
- * against 23; depthwise 3x3: 66 against 41. So by the number of taps, which is the width of the first one's products.
- */
-export function filterGradient(c: Context, x: string, dy: string, sizes: Sizes): string {
-  return sizes.group === 1 && product(sizes.windows.kernel) >= 16
-    ? byConvolution(c, x, dy, sizes)
-    : byProduct(c, x, dy, sizes);
-}
-
-export interface Sizes {
-  readonly windows: Windows;
-  readonly group: number;
-  /** Channels of x. */
-  readonly channels: number;
-  /** Channels of dy. */
-  readonly filters: number;
-}
-
-function byConvolution(c: Context, x: string, dy: string, { windows }: Sizes): string {
-  const { kernel, strides, dilations, output } = windows;
-  const exchanged = { ...windows, kernel: output, strides: dilations, dilations: strides, output: kernel };
-  const dw = convolve(c, swapFirst(c, x, kernel.length + 2), swapFirst(c, dy, kernel.length + 2), exchanged, 1);
-  return swapFirst(c, dw, kernel.length + 2);
-}
-
-const swapFirst = (c: Context, value: string, rank: number): string =>
-  c.b.add("Transpose", [value], { perm: attribute.ints([1, 0, ...range(2, rank)]) });
-
-function byProduct(c: Context, x: string, dy: string, sizes: Sizes): string {
-  const { windows, group } = sizes;
-  const { kernel, strides, dilations, begin, end, input, output } = windows;
-  const [inner, outer, taps] = [sizes.channels / group, sizes.filters / group, product(kernel)];
-  const space = range(0, kernel.length);
-  // [group, inner, n, ...]: a group's channels before the batch.
-  const split = c.b.add("Reshape", [x, c.b.int64([-1, group, inner, ...input])]);
-  const front = c.b.add("Transpose", [split], { perm: attribute.ints([1, 2, 0, ...space.map((i) => i + 3)]) });
-  const padded = pad(c, front, [0, 0, 0, ...begin], [0, 0, 0, ...notNegative(end)]);
-  const axes = space.map((i) => i + 3);
-  const whole = taps === 1 && end.every((length) => length === 0) && strides.every((s) => s === 1);
-  const windowed = whole
-    ? [padded]
-    : grid(kernel).map((tap) => {
-        const starts = tap.map((t, i) => t * dilations[i]!);
-        const ends = starts.map((start, i) => start + (output[i]! - 1) * strides[i]! + 1);
-        return slice(c, padded, axes, starts, ends, strides);
-      });
-  const joined = windowed.length === 1 ? windowed[0]! : c.b.add("Concat", windowed, { axis: attribute.int(1) });
-  let dw: string;
-  if (group === 1) {
-    const columns = c.b.add("Reshape", [joined, c.b.int64([taps * inner, -1])]);
-    const rows = c.b.add("Reshape", [swapFirst(c, dy, kernel.length + 2), c.b.int64([outer, -1])]);
-    dw = c.b.add("Gemm", [rows, columns], { transB: attribute.int(1) });
-    dw = c.b.add("Reshape", [dw, c.b.int64([outer, taps, inner])]);
-    if (taps > 1 && inner > 1) dw = c.b.add("Transpose", [dw], { perm: attribute.ints([0, 2, 1]) });
-  } else {
-    const columns = c.b.add("Reshape", [joined, c.b.int64([group, taps * inner, -1])]);
-    const parted = c.b.add("Reshape", [dy, c.b.int64([-1, group, outer, product(output)])]);
-    const behind = c.b.add("Transpose", [parted], { perm: attribute.ints([1, 0, 3, 2]) });
-    const rows = c.b.add("Reshape", [behind, c.b.int64([group, -1, outer])]);
-    dw = c.b.add("MatMul", [columns, rows]);
-    dw = c.b.add("Reshape", [dw, c.b.int64([group, taps, inner, outer])]);
-    dw = c.b.add("Transpose", [dw], { perm: attribute.ints([0, 3, 2, 1]) });
-  }
-  return c.b.add("Reshape", [dw, c.b.int64([sizes.filters, inner, ...kernel])]);
 }
 
 function lengths(c: Context, name: string): readonly number[] {

@@ -1,7 +1,8 @@
 import type { Derivative, Derivatives } from "../derivative.ts";
 import { ints, string } from "../graph.ts";
+import { filterGradient } from "./conv-filter.ts";
 import { channels, extent, group, spatial, type Windows } from "./conv-geometry.ts";
-import { convolve, filterGradient } from "./conv-nodes.ts";
+import { convolve } from "./conv-nodes.ts";
 import { type Context, range, rankOf, reduceSum, shapeOf } from "./shared.ts";
 
 /** y = the transpose of Conv with w: dx = Conv(dy, w); dw as Conv's with x and dy exchanged; db = the sum of dy. */

@@ -1,6 +1,7 @@
 import type { Derivative, Derivatives } from "../derivative.ts";
+import { filterGradient } from "./conv-filter.ts";
 import { channels, group, spatial, windowsOf } from "./conv-geometry.ts";
-import { filterGradient, inputGradient } from "./conv-nodes.ts";
+import { inputGradient } from "./conv-nodes.ts";
 import { range, rankOf, reduceSum, shapeOf } from "./shared.ts";
 
 /** y = x * w + b: dx = dy * w turned over; dw = x * dy over the batch; db = the sum of dy over batch and space. */
