@@ -23,7 +23,11 @@ export type {
   DifferentiableClassifier,
   FeatureExtractor,
   GradientResult,
+  Graphed,
   Labeler,
+  Layered,
+  LayerGraph,
+  LayerNode,
   Linearization,
   Parameters,
   Progress,
@@ -31,6 +35,7 @@ export type {
   StepOptions,
   StepResult,
   TrainableClassifier,
+  TwiceDifferentiable,
 } from "./model.ts";
 export {
   asNdArray,

@@ -122,6 +122,67 @@ export interface FeatureExtractor {
   features(x: NdArray, options?: CallOptions): Promise<NdArray>;
 }
 
+/** Layers seen from outside: their activations, and gradients with respect to them. */
+export interface Layered<M extends DifferentiableClassifier = DifferentiableClassifier> {
+  /** Values between input and logits, in the order in which they are computed; shapes are those of one example. */
+  readonly layers: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** `[n, ...inputShape]` -> for each name the layer's values, `[n, ...shape]`. */
+  activations(x: NdArray, names: readonly string[], options?: CallOptions): Promise<readonly NdArray[]>;
+  /** The gradient of the SUM of the loss's values with respect to a layer's values. */
+  gradientAt(
+    x: NdArray,
+    loss: Loss,
+    name: string,
+    options?: CallOptions,
+  ): Promise<{ readonly logits: NdArray; readonly activation: NdArray; readonly gradient: NdArray }>;
+  /** A model with the same weights whose rows of logits are `[logits | layer | layer ...]`, each layer flattened. */
+  tapped(names: readonly string[]): M;
+}
+
+/** One operation of a layer graph, in ONNX's terms. */
+export interface LayerNode {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, number | readonly number[] | string>>;
+}
+
+/** A model as operations on named values, for bounds and for other programs that read models. */
+export interface LayerGraph {
+  /** The value that is classified, and the shape of one example of it. */
+  readonly input: string;
+  readonly inputShape: readonly number[];
+  /** The value that holds the logits, `[n, classes]`; of one column where the model has a single logit. */
+  readonly output: string;
+  /** In an order in which they can run. */
+  readonly nodes: readonly LayerNode[];
+  /** Weights (float32) and constants (shapes and the like are int32). */
+  readonly parameters: ReadonlyMap<string, NdArray<DType>>;
+}
+
+/** A model that shows its graph, and runs other graphs on its weights. */
+export interface Graphed<M> {
+  /** The graph as it answers at inference, with the weights as they are now. */
+  graph(): Promise<LayerGraph>;
+  /** A model of another graph. Parameters named as weights of this model are its weights, now and after every step. */
+  compile(graph: LayerGraph): Promise<M>;
+}
+
+/** A white box with second derivatives, for gradient penalties and the like. */
+export interface TwiceDifferentiable {
+  /**
+   * The derivatives of `sum(direction * gradient(x, loss))`: with respect to the input, a Hessian-vector product, and
+   * with respect to the weights. With `direction = 2 gradient` these are the derivatives of the gradient's squared norm.
+   * The loss must have a `form`.
+   */
+  hessianProduct(
+    x: NdArray,
+    loss: Loss,
+    direction: NdArray,
+    options?: CallOptions,
+  ): Promise<{ readonly input: NdArray; readonly parameters: Parameters }>;
+}
+
 /** How far an attack has come, in units of its own; `done` reaches `total`. */
 export interface Progress {
   readonly done: number;

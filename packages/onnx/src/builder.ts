@@ -13,20 +13,25 @@ export interface Builder {
     inputs: readonly string[],
     outputs: number,
     attributes?: Readonly<Record<string, Attribute>>,
+    domain?: string,
   ): readonly string[];
+  /** Adds a node as it is, outputs' names included. */
+  copy(node: Node): void;
   /** A constant; the same one is written once. */
   constant(tensor: Tensor): string;
   /** A float32 scalar. */
   scalar(value: number): string;
   /** A vector of int64, for shapes, axes and the like. */
   int64(values: readonly number[]): string;
+  /** How many channels lie side by side where convolutions are written blocked; 0 where they are not. */
+  readonly block: number;
   /** What has been added, in order. */
   readonly nodes: readonly Node[];
   readonly initializers: ReadonlyMap<string, Tensor>;
 }
 
 /** A builder whose names avoid `taken`. */
-export function createBuilder(taken: Iterable<string>): Builder {
+export function createBuilder(taken: Iterable<string>, block = 0): Builder {
   const names = new Set(taken);
   const nodes: Node[] = [];
   const initializers = new Map<string, Tensor>();
@@ -41,9 +46,9 @@ export function createBuilder(taken: Iterable<string>): Builder {
       }
     }
   };
-  const addMany: Builder["addMany"] = (op, inputs, count, attributes = {}) => {
+  const addMany: Builder["addMany"] = (op, inputs, count, attributes = {}, domain = "") => {
     const outputs = Array.from({ length: count }, () => fresh(op));
-    nodes.push({ name: outputs[0]!, op, domain: "", inputs, outputs, attributes });
+    nodes.push({ name: outputs[0]!, op, domain, inputs, outputs, attributes });
     return outputs;
   };
   const constant = (tensor: Tensor): string => {
@@ -61,7 +66,9 @@ export function createBuilder(taken: Iterable<string>): Builder {
   return {
     nodes,
     initializers,
+    block,
     addMany,
+    copy: (node) => void nodes.push(node),
     add: (op, inputs, attributes) => addMany(op, inputs, 1, attributes)[0]!,
     constant,
     scalar: (value) => constant({ dtype: "float32", shape: [], data: Float32Array.of(value) }),

@@ -11,7 +11,7 @@ import {
   type NdArray,
   takeRows,
 } from "@parapet/core";
-import { atLeastTwo, type Engine, prepare } from "./engine.ts";
+import { atLeastTwo, type Call, type Engine, type Held } from "./engine.ts";
 import type { RuntimeTensor } from "./runtime.ts";
 
 /** A model of onnxruntime; `release` frees its sessions. */
@@ -21,39 +21,35 @@ export interface Releasable {
 }
 
 export function differentiable(engine: Engine): DifferentiableClassifier & Releasable {
-  const { source, queue } = engine;
+  const { source, queue, state } = engine;
   const { inputShape, bounds, outputSize, input, logits: logitsName } = source;
 
-  const first = (array: NdArray, n: number): NdArray =>
-    array.shape[0] === n
-      ? array
-      : takeRows(
-          array,
-          Int32Array.from({ length: n }, (_, i) => i),
-        );
+  const answer = async (call: Call, held: Held): Promise<NdArray> =>
+    firstRows(await engine.logits(atLeastTwo(call), held), call.x.shape[0]!);
 
   const logits = async (x: NdArray, options: CallOptions = {}): Promise<NdArray> => {
-    const batch = prepare(source, x, options);
-    return queue(async () => first(await engine.logits(atLeastTwo(batch)), batch.shape[0]!), options.signal);
+    const call = engine.call(x, options);
+    return queue(() => answer(call, state.tensors), options.signal);
   };
 
+  const gradientNames = new Map<string, string>();
   /** One run for logits and gradient, with the weights that are held. */
-  const pull = async (batch: NdArray, loss: Loss, weights: Record<string, RuntimeTensor>): Promise<GradientResult> => {
-    const n = batch.shape[0]!;
-    const rows = atLeastTwo(batch);
-    const { kind, feeds } = await engine.lossFeeds(rows, n === 1 ? loss.take(Int32Array.of(0, 0)) : loss, weights);
-    const program = await engine.program(`gradient ${kind}`, (b) => {
-      const found = engine.gradientNodes(b, kind, [input]);
+  const pull = async (call: Call, loss: Loss, held: Held): Promise<GradientResult> => {
+    const n = call.x.shape[0]!;
+    const rows = atLeastTwo(call);
+    const { kind, feeds } = await engine.lossFeeds(rows, n === 1 ? loss.take(Int32Array.of(0, 0)) : loss, held);
+    const key = `${kind} ${call.variant.key}`;
+    const program = await engine.program(`gradient ${kind}`, call.variant, (b) => {
+      const found = engine.gradientNodes(b, call.variant, kind, [input]);
       const name = b.add("Identity", [found.names[0]!]);
-      gradientNames.set(kind, name);
+      gradientNames.set(key, name);
       return { outputs: [logitsName, name], inputs: found.inputs };
     });
     const run = await program.run(feeds);
-    const answer = first(engine.toLogits(run[logitsName]!), n);
-    const gradient = first(toArray(run[gradientNames.get(kind)!]!, rows.shape), n);
-    return { logits: answer, value: loss.value(answer), gradient };
+    const scores = firstRows(engine.toLogits(run[logitsName]!), n);
+    const gradient = firstRows(toArray(run[gradientNames.get(key)!]!, rows.x.shape), n);
+    return { logits: scores, value: loss.value(scores), gradient };
   };
-  const gradientNames = new Map<string, string>();
 
   return {
     inputShape,
@@ -64,22 +60,24 @@ export function differentiable(engine: Engine): DifferentiableClassifier & Relea
       return labelsOf(await logits(x, options));
     },
     async gradient(x, loss, options = {}) {
-      const batch = prepare(source, x, options);
-      checkLossRows(batch, loss);
-      return queue(() => pull(batch, loss, engine.weights()), options.signal);
+      const call = engine.call(x, options);
+      checkLossRows(call.x, loss);
+      return queue(() => pull(call, loss, state.tensors), options.signal);
     },
     async linearize(x, options = {}): Promise<Linearization> {
-      const batch = prepare(source, x, options);
-      const weights = await queue(async () => engine.weights(), options.signal);
-      const answer = await logits(batch, options);
+      const call = engine.call(x, options);
+      const { held, scores } = await queue(async () => {
+        const held = state.tensors;
+        return { held, scores: await answer(call, held) };
+      }, options.signal);
       let released = false;
       return {
-        logits: answer,
+        logits: scores,
         async pullback(cotangent) {
           if (released) throw new TypeError(expected("linearization", "one that is not released", "a released one"));
           const loss = linear(cotangent);
-          checkLossRows(batch, loss);
-          return (await queue(() => pull(batch, loss, weights), options.signal)).gradient;
+          checkLossRows(call.x, loss);
+          return (await queue(() => pull(call, loss, held), options.signal)).gradient;
         },
         release() {
           released = true;
@@ -88,6 +86,15 @@ export function differentiable(engine: Engine): DifferentiableClassifier & Relea
     },
     release: () => engine.release(),
   };
+}
+
+/** The first n rows. */
+export function firstRows(array: NdArray, n: number): NdArray {
+  if (array.shape[0] === n) return array;
+  return takeRows(
+    array,
+    Int32Array.from({ length: n }, (_, i) => i),
+  );
 }
 
 export function toArray({ data }: RuntimeTensor, shape: readonly number[]): NdArray {

@@ -1,20 +1,30 @@
 import {
   type Bounds,
+  createQueue,
   type DifferentiableClassifier,
   expected,
+  type Graphed,
+  type Layered,
   ParapetError,
+  type Queue,
   type TrainableClassifier,
+  type TwiceDifferentiable,
 } from "@parapet/core";
 import { differentiable, type Releasable } from "./classifier.ts";
-import { createEngine, type Engine } from "./engine.ts";
+import { createEngine, type Engine, type Source, type State, stateOf } from "./engine.ts";
 import type { ElementType, Model, Tensor, TensorData, ValueInfo } from "./graph.ts";
+import { graphed } from "./graphed.ts";
 import { findHead } from "./head.ts";
+import { layered } from "./layered.ts";
+import { inferenceGraph, runningStatistics } from "./modes.ts";
+import { frozenIn } from "./metadata.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { probe } from "./probe.ts";
 import type { OnnxErrorCode } from "./problem.ts";
 import { readModel } from "./proto/read.ts";
 import { writeModel } from "./proto/write.ts";
 import { type OnnxRuntime, type RuntimeTensor, type SessionOptions, toRuntime } from "./runtime.ts";
+import { twiceDifferentiable } from "./second-order.ts";
 import { trainable } from "./trainable.ts";
 import { upgraded } from "./upgrade.ts";
 
@@ -34,9 +44,19 @@ export interface OnnxOptions {
   readonly differentiateAt?: string;
   /** The other inputs, one example each (they are repeated for every row), by name. */
   readonly inputs?: Readonly<Record<string, Tensor>>;
+  /** Initializers that stay as they are while training, besides those that the file itself says are not trained. */
+  readonly frozen?: readonly string[];
   /** Options of onnxruntime's sessions: threads, execution providers, ... */
   readonly session?: SessionOptions;
 }
+
+/** A model opened by `fromOnnx`: a white box with layers, a graph and second derivatives. */
+export interface OnnxClassifier
+  extends DifferentiableClassifier,
+    Releasable,
+    Layered<OnnxClassifier>,
+    Graphed<OnnxClassifier>,
+    TwiceDifferentiable {}
 
 /**
  * Opens an ONNX classifier as a model with gradients: the gradient is derived as another ONNX graph, and onnxruntime runs
@@ -71,18 +91,19 @@ export interface OnnxOptions {
 export async function fromOnnx(
   bytes: Uint8Array,
   options: OnnxOptions & { readonly optimizer: Optimizer },
-): Promise<TrainableClassifier & Releasable>;
-export async function fromOnnx(bytes: Uint8Array, options: OnnxOptions): Promise<DifferentiableClassifier & Releasable>;
+): Promise<OnnxClassifier & TrainableClassifier>;
+export async function fromOnnx(bytes: Uint8Array, options: OnnxOptions): Promise<OnnxClassifier>;
 export async function fromOnnx(
   bytes: Uint8Array,
   options: OnnxOptions & { readonly optimizer?: Optimizer },
-): Promise<DifferentiableClassifier & Releasable> {
+): Promise<OnnxClassifier> {
   const { runtime, optimizer } = options;
   if (typeof runtime?.InferenceSession?.create !== "function") {
     throw new TypeError(expected("runtime", 'the namespace of "onnxruntime-node" or "onnxruntime-web"', runtime));
   }
-  const { model, output } = withTensorOutput(upgraded(readModel(bytes)), options.output);
-  const { graph } = model;
+  const { model: exported, output } = withTensorOutput(upgraded(readModel(bytes)), options.output);
+  const graph = inferenceGraph(exported.graph);
+  const model = { ...exported, graph };
   const head = findHead(graph, output);
   const fixedInputs = options.inputs ?? {};
   const open = graph.inputs.filter(({ name }) => !(name in fixedInputs));
@@ -156,22 +177,54 @@ export async function fromOnnx(
       ),
     );
   }
-  const engine: Engine = createEngine({
+  const shape = inputShape as number[];
+  const source: Source = {
     runtime,
     session: options.session,
     model,
     probe: found,
     input,
-    inputShape: inputShape as number[],
+    inputShape: shape,
     logits: head.logits,
     outputSize: size,
     probabilities: head.kind === "none" && areProbabilities(found.answer),
     bounds: options.bounds,
     fixed,
-    weights: optimizer === undefined ? undefined : trainableWeights(model, head.logits),
-  });
-  if (optimizer === undefined) return register(differentiable(engine), engine);
-  return register(trainable(engine, optimizer), engine);
+    trial(n, name = input, lengths = shape) {
+      const info: ValueInfo = { name, dtype: "float32", shape: undefined };
+      return { ...fixed(n), [name]: sample(runtime, info, lengths, n, options.bounds) };
+    },
+    batches,
+  };
+  const weights = optimizer === undefined ? [] : trainableWeights(model, head.logits, options.frozen ?? []);
+  const buffers = optimizer === undefined ? [] : [...runningStatistics(graph)];
+  const initializers = new Map(
+    [...weights, ...buffers].map((name) => [name, graph.initializers.get(name) as Tensor<"float32">]),
+  );
+  const state = stateOf(runtime, initializers);
+  return openModel(source, state, createQueue(), weights, (engine) =>
+    optimizer === undefined ? differentiable(engine) : trainable(engine, optimizer, weights, buffers),
+  );
+}
+
+/** A model with all its powers; those on the same state wait in one queue. */
+function openModel(
+  source: Source,
+  state: State,
+  queue: Queue,
+  weights: readonly string[],
+  power: (engine: Engine) => DifferentiableClassifier & Releasable,
+): OnnxClassifier {
+  const engine = createEngine(source, state, queue);
+  const derive = (other: Source): OnnxClassifier =>
+    openModel(other, state, engine.queue, weights.filter((name) => other.model.graph.initializers.has(name)), differentiable);
+  const model = {
+    ...power(engine),
+    ...layered(engine, derive),
+    ...graphed(engine, derive),
+    ...twiceDifferentiable(engine, weights),
+  };
+  return register(model, engine);
 }
 
 const engines = new WeakMap<object, Engine>();
@@ -206,10 +259,10 @@ function register<M extends object>(model: M, engine: Engine): M {
 export function toOnnx(model: object): Uint8Array {
   const engine = engines.get(model);
   if (engine === undefined) throw new TypeError(expected("model", "one made by fromOnnx()", model));
-  const { source } = engine;
+  const { source, state } = engine;
   const initializers = new Map(source.model.graph.initializers);
-  for (const [name, { shape }] of source.weights ?? []) {
-    initializers.set(name, { dtype: "float32", shape, data: (engine.weight(name).data as Float32Array).slice() });
+  for (const [name, { dims, data }] of Object.entries(state.tensors)) {
+    initializers.set(name, { dtype: "float32", shape: dims, data: (data as Float32Array).slice() });
   }
   return writeModel({ ...source.model, graph: { ...source.model.graph, initializers } });
 }
@@ -231,8 +284,9 @@ function withTensorOutput(model: Model, wanted: string | undefined): { model: Mo
       expected("output", `one of ${all.join(", ") || "at least one float32 output"}`, wanted ?? "none"),
     );
   }
-  const { irVersion, opsets, producer } = model;
-  return { model: { irVersion, opsets, producer, graph: { ...graph, nodes } }, output: zipped.get(output) ?? output };
+  const { irVersion, opsets, producer, metadata } = model;
+  const tensors = { irVersion, opsets, producer, metadata, graph: { ...graph, nodes } };
+  return { model: tensors, output: zipped.get(output) ?? output };
 }
 
 /** Whether every row of an answer is a distribution: then its logarithms are the logits, or all that is left of them. */
@@ -248,27 +302,28 @@ function areProbabilities(answer: RuntimeTensor | undefined): boolean {
   return true;
 }
 
-/** The float initializers that the logits depend on, but for scalars and what only shapes are made of. */
-function trainableWeights({ graph }: Model, logits: string): Map<string, Tensor<"float32">> {
+/** The float initializers that the logits depend on, but for scalars and what is no weight. */
+function trainableWeights({ graph, metadata }: Model, logits: string, frozen: readonly string[]): string[] {
   const used = new Set([logits]);
   for (let i = graph.nodes.length - 1; i >= 0; i--) {
     const node = graph.nodes[i]!;
     if (node.outputs.some((name) => used.has(name))) for (const name of node.inputs) used.add(name);
   }
-  const frozen = new Set<string>();
+  for (const name of frozen) {
+    if (!graph.initializers.has(name)) throw new TypeError(expected("frozen", "names of initializers", name));
+  }
+  const still = new Set([...frozen, ...frozenIn(metadata)]);
   for (const node of graph.nodes) {
     // Running statistics are not trained, and bounds of a clip are no weights.
-    if (node.op === "BatchNormalization") for (const name of node.inputs.slice(3, 5)) frozen.add(name);
-    if (node.op === "Clip" || node.op === "Pow" || node.op === "Pad" || node.op === "Resize") {
-      for (const name of node.inputs.slice(1)) frozen.add(name);
+    if (node.op === "BatchNormalization") for (const name of node.inputs.slice(3, 5)) still.add(name);
+    if (node.op === "Clip" || node.op === "Pow" || node.op === "Pad" || node.op === "Resize" || node.op === "Dropout") {
+      for (const name of node.inputs.slice(1)) still.add(name);
     }
   }
-  const weights = new Map<string, Tensor<"float32">>();
-  for (const [name, tensor] of graph.initializers) {
-    if (tensor.dtype !== "float32" || tensor.shape.length === 0 || !used.has(name) || frozen.has(name)) continue;
-    weights.set(name, tensor as Tensor<"float32">);
-  }
-  if (weights.size === 0) throw new TypeError(expected("model", "at least one trainable weight", "none"));
+  const weights = [...graph.initializers].flatMap(([name, { dtype, shape }]) =>
+    dtype === "float32" && shape.length > 0 && used.has(name) && !still.has(name) ? [name] : [],
+  );
+  if (weights.length === 0) throw new TypeError(expected("model", "at least one trainable weight", "none"));
   return weights;
 }
 

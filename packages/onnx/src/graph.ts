@@ -73,6 +73,8 @@ export interface Model {
   /** Version of each operator set, "" for ONNX's own. */
   readonly opsets: ReadonlyMap<string, number>;
   readonly producer: string;
+  /** Texts that travel with the file, by key. */
+  readonly metadata?: ReadonlyMap<string, string> | undefined;
   readonly graph: Graph;
 }
 

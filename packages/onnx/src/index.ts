@@ -7,7 +7,7 @@ export {
   type WithWeights,
   weightsToArtifacts,
 } from "./convert/layers-model.ts";
-export { fromOnnx, type OnnxOptions, toOnnx } from "./from-onnx.ts";
+export { fromOnnx, type OnnxClassifier, type OnnxOptions, toOnnx } from "./from-onnx.ts";
 export type { ElementType, Tensor } from "./graph.ts";
 export { inspectOnnx, type OnnxSummary, type OnnxValue } from "./inspect.ts";
 export { type AdamOptions, adam, adamw, momentum, type Optimizer, sgd } from "./optimizers.ts";

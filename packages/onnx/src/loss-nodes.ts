@@ -46,6 +46,8 @@ export function lossNodes(
   // softmax - onehot, with the label's entry as minus the sum of the others: no cancellation where the model is sure.
   const p = b.add("Softmax", [logits], { axis: attribute.int(-1) });
   const others = b.add("Mul", [p, b.add("Sub", [b.scalar(1), target])]);
-  const sum = b.add("ReduceSum", [others, b.int64([-1])], { keepdims: attribute.int(1) });
+  // A product with ones: onnxruntime's ReduceSum rounds differently with a row's place in memory, this does not.
+  const ones = b.constant({ dtype: "float32", shape: [outputSize, 1], data: new Float32Array(outputSize).fill(1) });
+  const sum = b.add("MatMul", [others, ones]);
   return { cotangent: b.add("Sub", [others, b.add("Mul", [target, sum])]), input };
 }

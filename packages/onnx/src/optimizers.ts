@@ -1,15 +1,20 @@
 import { checkNumber } from "@parapet/core";
 import type { Builder } from "./builder.ts";
+import { attribute, float } from "./graph.ts";
 
 /** How weights follow gradients: written as nodes, so that a step is one run of one graph. */
 export interface Optimizer {
   readonly name: string;
   /** Used where a step does not say. */
   readonly learningRate: number;
+  /** True where the update is `w - learningRate * g`: then the rate may be part of the gradient's scale. */
+  readonly isPlain?: boolean;
   /** What it remembers of each weight, all zeros at first. */
   readonly state: readonly string[];
+  /** The numbers that an update takes, by name: for a learning rate and a step, 1 at first. */
+  scalars(learningRate: number, step: number): Readonly<Record<string, number>>;
   /**
-   * Writes the update of one weight. `learningRate` and `step` (1 at the first step) are float32 scalars.
+   * Writes the update of one weight. `scalars` has the inputs that bring the numbers, by the same names.
    *
    * @returns the new weight and the new state, in the order of `state`
    */
@@ -19,10 +24,17 @@ export interface Optimizer {
       readonly weight: string;
       readonly gradient: string;
       readonly state: readonly string[];
-      readonly learningRate: string;
-      readonly step: string;
+      readonly scalars: Readonly<Record<string, string>>;
     },
   ): { weight: string; state: readonly string[] };
+}
+
+/** `w - g`. Where g is a product of matrices, the product is taken off as it is made: no pass over the weights. */
+export function descend(b: Builder, weight: string, gradient: string): string {
+  const made = b.nodes.find(({ outputs }) => outputs[0] === gradient);
+  if (made?.op !== "Gemm" || made.inputs.length > 2) return b.add("Sub", [weight, gradient]);
+  const alpha = attribute.float(-float(made, "alpha", 1));
+  return b.add("Gemm", [...made.inputs, weight], { ...made.attributes, alpha });
 }
 
 /**
@@ -42,9 +54,11 @@ export function sgd(learningRate: number): Optimizer {
   return {
     name: "sgd",
     learningRate,
+    isPlain: true,
     state: [],
-    update: (b, { weight, gradient, learningRate: rate }) => ({
-      weight: b.add("Sub", [weight, b.add("Mul", [rate, gradient])]),
+    scalars: (rate) => ({ rate }),
+    update: (b, { weight, gradient, scalars: { rate } }) => ({
+      weight: b.add("Sub", [weight, b.add("Mul", [rate!, gradient])]),
       state: [],
     }),
   };
@@ -70,9 +84,10 @@ export function momentum(learningRate: number, decay = 0.9): Optimizer {
     name: "momentum",
     learningRate,
     state: ["momentum"],
-    update(b, { weight, gradient, state: [m], learningRate: rate }) {
+    scalars: (rate) => ({ rate }),
+    update(b, { weight, gradient, state: [m], scalars: { rate } }) {
       const next = b.add("Add", [b.add("Mul", [b.scalar(decay), m!]), gradient]);
-      return { weight: b.add("Sub", [weight, b.add("Mul", [rate, next])]), state: [next] };
+      return { weight: b.add("Sub", [weight, b.add("Mul", [rate!, next])]), state: [next] };
     },
   };
 }
@@ -102,7 +117,8 @@ export interface AdamOptions {
  * ```
  *
  * Source: D. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", 2015, https://arxiv.org/abs/1412.6980,
- * algorithm 1. Differences from the paper: none known.
+ * algorithm 1. Differences from the paper: none known; the state that a snapshot shows is m / (1 - beta1) and
+ * v / (1 - beta2).
  */
 export function adam(learningRate: number, options: AdamOptions = {}): Optimizer {
   return adamLike("adam", learningRate, options, 0);
@@ -140,20 +156,19 @@ function adamLike(name: string, learningRate: number, options: AdamOptions, weig
     name,
     learningRate,
     state: ["mean", "square"],
-    update(b, { weight, gradient, state: [m, v], learningRate: rate, step }) {
-      const blend = (decay: number, old: string, fresh: string) =>
-        b.add("Add", [b.add("Mul", [b.scalar(decay), old]), b.add("Mul", [b.scalar(1 - decay), fresh])]);
-      const mean = blend(beta1, m!, gradient);
-      const square = blend(beta2, v!, b.add("Mul", [gradient, gradient]));
-      const correction = (decay: number) => b.add("Sub", [b.scalar(1), b.add("Pow", [b.scalar(decay), step])]);
-      // The corrections are scalars: they go to the rate and to epsilon, not over the whole weight.
-      const root = b.add("Sqrt", [correction(beta2)]);
-      const scaledRate = b.add("Div", [b.add("Mul", [rate, root]), correction(beta1)]);
-      const denominator = b.add("Add", [b.add("Sqrt", [square]), b.add("Mul", [b.scalar(epsilon), root])]);
-      const moved = b.add("Sub", [weight, b.add("Mul", [scaledRate, b.add("Div", [mean, denominator])])]);
-      if (weightDecay === 0) return { weight: moved, state: [mean, square] };
-      const decayed = b.add("Mul", [b.add("Mul", [rate, b.scalar(weightDecay)]), weight]);
-      return { weight: b.add("Sub", [moved, decayed]), state: [mean, square] };
+    // m and v are kept undivided, m / (1 - beta1) and v / (1 - beta2): these factors, and what corrects for the start at
+    // 0, go to the rate and to epsilon, not over the whole weight.
+    scalars(rate, step) {
+      const root = Math.sqrt((1 - beta2) / (1 - beta2 ** step));
+      const share = (1 - beta1) / ((1 - beta1 ** step) * root);
+      return { rate: rate * share, epsilon: epsilon / root, keep: 1 - rate * weightDecay };
+    },
+    update(b, { weight, gradient, state: [m, v], scalars }) {
+      const mean = b.add("Add", [b.add("Mul", [b.scalar(beta1), m!]), gradient]);
+      const square = b.add("Add", [b.add("Mul", [b.scalar(beta2), v!]), b.add("Mul", [gradient, gradient])]);
+      const direction = b.add("Div", [mean, b.add("Add", [b.add("Sqrt", [square]), scalars.epsilon!])]);
+      const kept = weightDecay === 0 ? weight : b.add("Mul", [weight, scalars.keep!]);
+      return { weight: b.add("Sub", [kept, b.add("Mul", [scalars.rate!, direction])]), state: [mean, square] };
     },
   };
 }

@@ -78,7 +78,7 @@ function runtimeError(what: string, cause: unknown): ParapetError<OnnxErrorCode>
 }
 
 /** The nodes and initializers that lead to the outputs. */
-function pruned(graph: Graph): Graph {
+export function pruned(graph: Graph): Graph {
   const wanted = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (let i = graph.nodes.length - 1; i >= 0; i--) {

@@ -10,125 +10,176 @@ import {
   type StepResult,
   type TrainableClassifier,
 } from "@parapet/core";
+import type { Builder } from "./builder.ts";
 import { differentiable, type Releasable, toArray } from "./classifier.ts";
-import { type Engine, prepare } from "./engine.ts";
+import type { Call, Engine } from "./engine.ts";
+import type { ValueInfo } from "./graph.ts";
 import type { LossKind } from "./loss-nodes.ts";
-import type { Optimizer } from "./optimizers.ts";
-import { type RuntimeTensor, value } from "./runtime.ts";
+import { asExported, type Variant } from "./modes.ts";
+import { descend, type Optimizer } from "./optimizers.ts";
+import { type Program, type RuntimeTensor, value } from "./runtime.ts";
 
-const scalars = { rate: "parapet_learning_rate", step: "parapet_step", scale: "parapet_scale" } as const;
+const scale = "parapet_scale";
+const unscale = "parapet_unscale";
 
-export function trainable(engine: Engine, optimizer: Optimizer): TrainableClassifier & Releasable {
-  const { source, queue } = engine;
+/** A graph, and what it gives, by name: the outputs' own names are the builder's. */
+interface Planned {
+  readonly program: Program;
+  /** New weights, optimizer state and running statistics, or gradients of the weights. */
+  readonly results: ReadonlyMap<string, string>;
+  readonly input: string | undefined;
+}
+
+/** What is written for one. */
+interface Written extends Omit<Planned, "program"> {
+  readonly outputs: readonly string[];
+  readonly inputs: readonly ValueInfo[];
+}
+
+/**
+ * A model that learns: a step is one run of one graph, which holds gradients and update. Weights, running statistics and
+ * the optimizer's state are its inputs and outputs.
+ *
+ * @param weights - names of the initializers that are trained
+ * @param buffers - names of the running statistics
+ */
+export function trainable(
+  engine: Engine,
+  optimizer: Optimizer,
+  weights: readonly string[],
+  buffers: readonly string[],
+): TrainableClassifier & Releasable {
+  const { source, queue, state: model } = engine;
   const { input, logits: logitsName } = source;
-  const names = [...source.weights!.keys()];
-  const shapes = new Map([...source.weights!].map(([name, { shape }]) => [name, shape]));
-  const sizeOfWeight = (name: string) => source.weights!.get(name)!.data.length;
-  const stateNames = names.flatMap((name) => optimizer.state.map((part) => `${name}/${part}`));
-  let state = new Map(stateNames.map((name) => [name, zeros(name)]));
+  const shapes = new Map(weights.map((name) => [name, model.tensors[name]!.dims]));
+  const bufferShapes = new Map(buffers.map((name) => [name, model.tensors[name]!.dims]));
+  const partsOf = (name: string) => optimizer.state.map((part) => `${name}/${part}`);
+  const stateShapes = new Map(weights.flatMap((name) => partsOf(name).map((part) => [part, shapes.get(name)!] as const)));
+  let state: Readonly<Record<string, RuntimeTensor>> = Object.fromEntries(
+    [...stateShapes].map(([name, shape]) => [name, engine.tensor(zeros(shape), shape)]),
+  );
   let steps = 0;
-
-  function zeros(stateName: string): RuntimeTensor {
-    const weight = names.find((name) => stateName.startsWith(`${name}/`))!;
-    return engine.tensor(new Float32Array(sizeOfWeight(weight)), shapes.get(weight)!);
-  }
   const scalar = (number: number) => engine.tensor(Float32Array.of(number), []);
+  const stateInputs = [...stateShapes].map(([name, shape]) => value(name, "float32", shape));
+  const scalarInputs = (names: readonly string[]) => names.map((name) => value(name, "float32", []));
+  const scalarNames = Object.fromEntries(
+    Object.keys(optimizer.scalars(1, 1)).map((name) => [name, `parapet_optimizer_${name}`]),
+  );
+  const scalarFeeds = (rate: number) => {
+    const numbers = Object.entries(optimizer.scalars(rate, steps + 1));
+    return Object.fromEntries(numbers.map(([name, number]) => [scalarNames[name]!, scalar(number)]));
+  };
+  const plans = new Map<string, Omit<Planned, "program">>();
 
-  /** What a graph gives, by what it is: the outputs' own names are the builder's. */
-  const layouts = new Map<string, { readonly gradients: readonly string[]; readonly input: string | undefined }>();
-
-  /** The graph of a step: logits, the new weights and state, and on demand the input gradient. */
-  const stepProgram = (kind: LossKind, withInput: boolean) => {
-    const key = `step ${kind} ${withInput}`;
-    return engine
-      .program(key, (b) => {
-        const wrt = withInput ? [...names, input] : names;
-        const found = engine.gradientNodes(b, kind, wrt);
-        const updated: string[] = [];
-        const states: string[] = [];
-        names.forEach((name, i) => {
-          const result = optimizer.update(b, {
-            weight: name,
-            gradient: b.add("Mul", [found.names[i]!, scalars.scale]),
-            state: optimizer.state.map((part) => `${name}/${part}`),
-            learningRate: scalars.rate,
-            step: scalars.step,
-          });
-          updated.push(result.weight);
-          states.push(...result.state);
-        });
-        const inputGradient = withInput ? b.add("Identity", [found.names[names.length]!]) : undefined;
-        layouts.set(key, { gradients: [...updated, ...states], input: inputGradient });
-        const extra = [scalars.rate, scalars.step, scalars.scale].map((name) => value(name, "float32", []));
-        const stateInputs = stateNames.map((name) => value(name));
-        return {
-          outputs: [logitsName, ...updated, ...states, ...(inputGradient === undefined ? [] : [inputGradient])],
-          inputs: [...found.inputs, ...extra, ...stateInputs],
-        };
-      })
-      .then((program) => ({ program, ...layouts.get(key)! }));
+  const planned = async (key: string, variant: Variant, write: (b: Builder) => Written): Promise<Planned> => {
+    const name = `${key} ${variant.key}`;
+    const program = await engine.program(key, variant, (b) => {
+      const { results, input: inputGradient, ...rest } = write(b);
+      plans.set(name, { results, input: inputGradient });
+      const extra = inputGradient === undefined ? [] : [inputGradient];
+      return { outputs: [...rest.outputs, ...results.values(), ...extra], inputs: rest.inputs };
+    });
+    return { program, ...plans.get(name)! };
   };
 
-  const gradientProgram = (kind: LossKind) => {
-    const key = `parameter gradients ${kind}`;
-    return engine
-      .program(key, (b) => {
-        const found = engine.gradientNodes(b, kind, [...names, input]);
-        const scaled = names.map((_, i) => b.add("Mul", [found.names[i]!, scalars.scale]));
-        const inputGradient = b.add("Identity", [found.names[names.length]!]);
-        layouts.set(key, { gradients: scaled, input: inputGradient });
-        return {
-          outputs: [logitsName, ...scaled, inputGradient],
-          inputs: [...found.inputs, value(scalars.scale, "float32", [])],
-        };
-      })
-      .then((program) => ({ program, ...layouts.get(key)! }));
+  /** Writes the update of every weight. */
+  const updates = (b: Builder, gradientOf: (i: number) => string): Map<string, string> => {
+    const results = new Map<string, string>();
+    weights.forEach((name, i) => {
+      const updated = optimizer.update(b, {
+        weight: name,
+        gradient: gradientOf(i),
+        state: partsOf(name),
+        scalars: scalarNames,
+      });
+      results.set(name, updated.weight);
+      partsOf(name).forEach((part, j) => {
+        results.set(part, updated.state[j]!);
+      });
+    });
+    return results;
   };
 
-  const ready = (x: NdArray, loss: Loss, options: StepOptions): NdArray => {
-    const batch = prepare(source, x, options);
-    checkLossRows(batch, loss);
-    if (options.learningRate !== undefined) checkNumber("learningRate", options.learningRate, { min: 0 });
-    return batch;
+  const stepPlan = (kind: LossKind, withInput: boolean, variant: Variant) =>
+    planned(`step ${kind} ${withInput}`, variant, (b) => {
+      const wrt = withInput ? [...weights, input] : weights;
+      const found = engine.gradientNodes(b, variant, kind, wrt, scale);
+      // Plain descent has its rate in the scale, unless the input's gradient is wanted, too: no pass over the weights.
+      const results =
+        optimizer.isPlain && !withInput
+          ? new Map(weights.map((name, i) => [name, descend(b, name, found.names[i]!)]))
+          : updates(b, (i) => found.names[i]!);
+      for (const [name, moved] of variant.moved) if (bufferShapes.has(name)) results.set(name, moved);
+      const inputs = [...found.inputs, ...scalarInputs([scale, unscale, ...Object.values(scalarNames)]), ...stateInputs];
+      const inputGradient = withInput ? b.add("Mul", [found.names[weights.length]!, unscale]) : undefined;
+      return { outputs: [logitsName], results, input: inputGradient, inputs };
+    });
+
+  const gradientPlan = (kind: LossKind, variant: Variant) =>
+    planned(`parameter gradients ${kind}`, variant, (b) => {
+      const found = engine.gradientNodes(b, variant, kind, [...weights, input], scale);
+      const results = new Map(weights.map((name, i) => [name, b.add("Identity", [found.names[i]!])]));
+      const inputGradient = b.add("Mul", [found.names[weights.length]!, unscale]);
+      const inputs = [...found.inputs, ...scalarInputs([scale, unscale])];
+      return { outputs: [logitsName], results, input: inputGradient, inputs };
+    });
+
+  const ready = (x: NdArray, loss: Loss, options: StepOptions): Call => {
+    const { mode = "training", learningRate, parts = "joint" } = options;
+    if (parts !== "joint" && parts !== "separate")
+      throw new TypeError(expected("parts", '"joint" or "separate"', parts));
+    const call = engine.call(x, { ...options, mode }, parts === "separate" ? loss.parts : 1);
+    checkLossRows(call.x, loss);
+    if (learningRate !== undefined) checkNumber("learningRate", learningRate, { min: 0 });
+    return call;
+  };
+
+  /** Takes over what a run gives. */
+  const take = (run: Readonly<Record<string, RuntimeTensor>>, results: ReadonlyMap<string, string>): void => {
+    const found = (name: string) => run[results.get(name)!]!;
+    const moved = [...weights, ...buffers].filter((name) => results.has(name));
+    model.tensors = { ...model.tensors, ...Object.fromEntries(moved.map((name) => [name, found(name)])) };
+    state = Object.fromEntries([...stateShapes.keys()].map((name) => [name, found(name)]));
+    steps++;
   };
 
   return {
     ...differentiable(engine),
 
     async step(x, loss, options = {}): Promise<StepResult> {
-      const batch = ready(x, loss, options);
+      const call = ready(x, loss, options);
       return queue(async () => {
-        const { kind, feeds } = await engine.lossFeeds(batch, loss);
-        const { program, gradients, input: inputGradient } = await stepProgram(kind, options.inputGradient === true);
+        const withInput = options.inputGradient === true;
+        const rate = options.learningRate ?? optimizer.learningRate;
+        const { kind, feeds } = await engine.lossFeeds(call, loss, model.tensors);
+        const { program, results, input: inputGradient } = await stepPlan(kind, withInput, call.variant);
         const run = await program.run({
           ...feeds,
-          ...Object.fromEntries(state),
-          [scalars.rate]: scalar(options.learningRate ?? optimizer.learningRate),
-          [scalars.step]: scalar(steps + 1),
-          [scalars.scale]: scalar(1 / loss.count),
+          ...state,
+          ...scalarFeeds(rate),
+          [scale]: scalar((optimizer.isPlain && !withInput ? rate : 1) / loss.count),
+          [unscale]: scalar(loss.count),
         });
         const logits = engine.toLogits(run[logitsName]!);
         const result = { value: loss.value(logits), logits };
-        engine.setWeights(new Map(names.map((name, i) => [name, run[gradients[i]!]!])));
-        state = new Map(stateNames.map((name, i) => [name, run[gradients[names.length + i]!]!]));
-        steps++;
+        take(run, results);
         if (inputGradient === undefined) return result;
-        return { ...result, inputGradient: toArray(run[inputGradient]!, batch.shape) };
+        return { ...result, inputGradient: toArray(run[inputGradient]!, call.x.shape) };
       }, options.signal);
     },
 
     async parameterGradients(x, loss, options = {}) {
-      const batch = ready(x, loss, options);
+      const call = ready(x, loss, options);
       return queue(async () => {
-        const { kind, feeds } = await engine.lossFeeds(batch, loss);
-        const { program, gradients, input: inputGradient } = await gradientProgram(kind);
-        const run = await program.run({ ...feeds, [scalars.scale]: scalar(1 / loss.count) });
+        const { kind, feeds } = await engine.lossFeeds(call, loss, model.tensors);
+        const { program, results, input: inputGradient } = await gradientPlan(kind, call.variant);
+        const run = await program.run({ ...feeds, [scale]: scalar(1 / loss.count), [unscale]: scalar(loss.count) });
         const logits = engine.toLogits(run[logitsName]!);
         return {
           value: loss.value(logits),
           logits,
-          gradients: new Map(names.map((name, i) => [name, toArray(run[gradients[i]!]!, shapes.get(name)!)])),
-          ...(options.inputGradient ? { inputGradient: toArray(run[inputGradient!]!, batch.shape) } : {}),
+          gradients: new Map(weights.map((name) => [name, toArray(run[results.get(name)!]!, shapes.get(name)!)])),
+          ...(options.inputGradient ? { inputGradient: toArray(run[inputGradient!]!, call.x.shape) } : {}),
         };
       }, options.signal);
     },
@@ -136,81 +187,73 @@ export function trainable(engine: Engine, optimizer: Optimizer): TrainableClassi
     async apply(gradients, { learningRate } = {}) {
       if (learningRate !== undefined) checkNumber("learningRate", learningRate, { min: 0 });
       check("gradients", gradients, shapes);
-      const missing = names.filter((name) => !gradients.has(name));
+      const missing = weights.filter((name) => !gradients.has(name));
       if (missing.length > 0) throw new TypeError(expected("gradients", `an array for ${missing.join(", ")}`, "none"));
+      const gradientName = (name: string) => `${name}/parapet_gradient`;
       return queue(async () => {
-        const key = "apply";
-        const program = await engine.program(key, (b) => {
-          const results = names.map((name) =>
-            optimizer.update(b, {
-              weight: name,
-              gradient: `${name}/parapet_gradient`,
-              state: optimizer.state.map((part) => `${name}/${part}`),
-              learningRate: scalars.rate,
-              step: scalars.step,
-            }),
-          );
-          const outputs = [...results.map(({ weight }) => weight), ...results.flatMap((result) => result.state)];
-          layouts.set(key, { gradients: outputs, input: undefined });
-          const inputs = [...names.map((name) => `${name}/parapet_gradient`), ...stateNames].map((name) => value(name));
-          return {
-            outputs,
-            inputs: [...inputs, value(scalars.rate, "float32", []), value(scalars.step, "float32", [])],
-          };
-        });
+        const { program, results } = await planned("apply", asExported([]), (b) => ({
+          outputs: [],
+          results: updates(b, (i) => gradientName(weights[i]!)),
+          input: undefined,
+          inputs: [
+            ...weights.map((name) => value(gradientName(name), "float32", shapes.get(name)!)),
+            ...stateInputs,
+            ...scalarInputs(Object.values(scalarNames)),
+          ],
+        }));
+        const fed = [...gradients].map(([name, { data, shape }]) => [
+          gradientName(name),
+          engine.tensor(data.slice(), shape),
+        ]);
         const run = await program.run({
-          ...engine.feeds(1),
-          ...Object.fromEntries(state),
-          ...Object.fromEntries(
-            [...gradients].map(([name, { data, shape }]) => [
-              `${name}/parapet_gradient`,
-              engine.tensor(data.slice(), shape),
-            ]),
-          ),
-          [scalars.rate]: scalar(learningRate ?? optimizer.learningRate),
-          [scalars.step]: scalar(steps + 1),
+          ...model.tensors,
+          ...state,
+          ...Object.fromEntries(fed),
+          ...scalarFeeds(learningRate ?? optimizer.learningRate),
         });
-        const outputs = layouts.get(key)!.gradients;
-        engine.setWeights(new Map(names.map((name, i) => [name, run[outputs[i]!]!])));
-        state = new Map(stateNames.map((name, i) => [name, run[outputs[names.length + i]!]!]));
-        steps++;
+        take(run, results);
       });
     },
 
     async snapshot(options = {}): Promise<Snapshot> {
       return queue(async () => {
-        const copy = (tensor: RuntimeTensor): NdArray => ({
-          dtype: "float32",
-          shape: [...tensor.dims],
-          data: (tensor.data as Float32Array).slice(),
-        });
-        const optimizerState = new Map(stateNames.map((name) => [name, copy(state.get(name)!)]));
-        optimizerState.set("steps", { dtype: "float32", shape: [], data: Float32Array.of(steps) });
+        const copies = (names: Iterable<string>, from: Readonly<Record<string, RuntimeTensor>>): Map<string, NdArray> =>
+          new Map([...names].map((name) => [name, copy(from[name]!)]));
+        const remembered = copies(stateShapes.keys(), state);
+        remembered.set("steps", { dtype: "float32", shape: [], data: Float32Array.of(steps) });
         return {
-          weights: new Map(names.map((name) => [name, copy(engine.weight(name))])),
-          buffers: new Map(),
-          ...(options.optimizer ? { optimizer: optimizerState } : {}),
+          weights: copies(weights, model.tensors),
+          buffers: copies(buffers, model.tensors),
+          ...(options.optimizer ? { optimizer: remembered } : {}),
         };
       });
     },
 
     async restore(snapshot) {
       check("snapshot.weights", snapshot.weights, shapes);
-      const wantedState = new Map(stateNames.map((name) => [name, state.get(name)!.dims]));
+      check("snapshot.buffers", snapshot.buffers, bufferShapes);
       if (snapshot.optimizer !== undefined)
-        check("snapshot.optimizer", snapshot.optimizer, new Map([...wantedState, ["steps", []]]));
+        check("snapshot.optimizer", snapshot.optimizer, new Map([...stateShapes, ["steps", []]]));
       return queue(async () => {
         const tensors = (arrays: Parameters) =>
-          new Map([...arrays].map(([name, { data, shape }]) => [name, engine.tensor(data.slice(), shape)]));
-        engine.setWeights(tensors(snapshot.weights));
+          Object.fromEntries([...arrays].map(([name, { data, shape }]) => [name, engine.tensor(data.slice(), shape)]));
+        model.tensors = { ...model.tensors, ...tensors(snapshot.weights), ...tensors(snapshot.buffers) };
         if (snapshot.optimizer === undefined) return;
-        const found = tensors(snapshot.optimizer);
-        state = new Map(stateNames.map((name) => [name, found.get(name) ?? state.get(name)!]));
-        steps = snapshot.optimizer.get("steps")?.data[0] ?? steps;
+        const { steps: count, ...found } = tensors(snapshot.optimizer);
+        state = { ...state, ...found };
+        steps = (count?.data as Float32Array | undefined)?.[0] ?? steps;
       });
     },
   };
 }
+
+const zeros = (shape: readonly number[]) => new Float32Array(shape.reduce((size, length) => size * length, 1));
+
+const copy = ({ dims, data }: RuntimeTensor): NdArray => ({
+  dtype: "float32",
+  shape: [...dims],
+  data: (data as Float32Array).slice(),
+});
 
 /** Checks that every array has a place of its name, with its shape. */
 function check(what: string, arrays: Parameters, shapes: ReadonlyMap<string, readonly number[]>): void {

@@ -58,6 +58,9 @@ const largest = (values: ArrayLike<number>) =>
   Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 const bounds = { lower: -100, upper: 100 };
 
+/** How PyTorch's values came about. */
+const modeOf = (name: string) => (name === "resnet-train" ? "training" : "inference");
+
 const open: { release(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const model of open.splice(0)) await model.release();
@@ -74,7 +77,8 @@ describe.each(names.filter((name) => trainable(reference(name))))("%s, trained",
     const inputShape = given.input.shape.slice(1);
     const model = await fromOnnx(bytes(name), { runtime, bounds, inputShape, optimizer: sgd(0.1) });
     open.push(model);
-    const { gradients } = await model.parameterGradients(array(given.input), crossEntropy(given.labels));
+    const mode = modeOf(name);
+    const { gradients } = await model.parameterGradients(array(given.input), crossEntropy(given.labels), { mode });
     // A gradient that cancels to nothing (a bias before a normalisation) is rounding, measured by the network's largest.
     const rounding = 1e-5 * largest(weights.map(({ norm }) => norm));
     for (const { initializer, norm, largest: most, first } of weights) {
@@ -97,7 +101,8 @@ describe.each(names.filter((name) => reference(name).inputGradient !== undefined
       const model = await fromOnnx(bytes(name), { runtime, bounds, inputShape: given.input.shape.slice(1) });
       open.push(model);
       const x = array(given.input);
-      const { logits, value, gradient } = await model.gradient(x, crossEntropy(given.labels));
+      const mode = modeOf(name);
+      const { logits, value, gradient } = await model.gradient(x, crossEntropy(given.labels), { mode });
       // A single logit z is presented as [0, z].
       const reference = given.logits.shape[1] === 1 ? given.logits.values.flatMap((z) => [0, z]) : given.logits.values;
       // Of probabilities nothing is left but their logarithms: logits up to a constant per row.
@@ -110,7 +115,7 @@ describe.each(names.filter((name) => reference(name).inputGradient !== undefined
       const expected = given.inputGradient!.values;
       assertClose(gradient, expected, { absolute: 1e-3 * largest(expected) });
       // A loss whose form the engine does not know takes another route to the same place.
-      const other = await model.gradient(x, weightedSum([[2, crossEntropy(given.labels)]]));
+      const other = await model.gradient(x, weightedSum([[2, crossEntropy(given.labels)]]), { mode });
       assertClose(
         other.gradient,
         expected.map((v) => 2 * v),

@@ -34,6 +34,16 @@ export const arithmetic: Derivatives = {
     ];
   },
 
+  // y = a - b trunc(a / b), the only remainder of floats: da = dy, db = dy (y - a) / b
+  Mod: (c, [dy]) => {
+    const [a, b] = c.node.inputs as [string, string];
+    const times = (): string => c.b.add("Div", [c.b.add("Sub", [c.node.outputs[0]!, a]), b]);
+    return [
+      c.needs(0) ? unbroadcast(c, dy!, a) : undefined,
+      c.needs(1) ? unbroadcast(c, c.b.add("Mul", [dy!, times()]), b) : undefined,
+    ];
+  },
+
   // y = -x: dx = -dy
   Neg: unary((c, dy) => c.b.add("Neg", [dy])),
 

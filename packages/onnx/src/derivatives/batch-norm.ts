@@ -62,25 +62,39 @@ function constantFactor(c: Context): string | undefined {
 }
 
 /**
- * Over the batch's own mean and (biased) variance, with h = (x - mean) r: dx = r scale (dy - mean(dy) - h mean(dy h));
- * dscale = sum dy h; dbias = sum dy.
+ * Over the batch's own mean and (biased) variance, with c = x - mean and r = (variance + epsilon)^(-1/2), means over the
+ * entries of a channel: dx = r scale (dy - mean(dy)) - r^3 scale mean(dy c) c; dscale = r sum dy c; dbias = sum dy.
  */
-function training(c: Context, dy: string, centred: string): (string | undefined)[] {
+function training(c: Context, dy: string, centred: string, variance: string): (string | undefined)[] {
   const { b } = c;
   const axes = others(c);
-  const r = inverse(c, reduceMean(c, b.add("Mul", [centred, centred]), axes));
-  const h = b.add("Mul", [centred, r]);
-  const along = b.add("Mul", [dy, h]);
+  const r = inverse(c, variance);
+  const along = b.add("Mul", [dy, centred]);
   const dx = (): string => {
-    const across = b.add("Mul", [h, reduceMean(c, along, axes)]);
-    const free = b.add("Sub", [b.add("Sub", [dy, reduceMean(c, dy, axes)]), across]);
-    return b.add("Mul", [free, b.add("Mul", [r, perChannel(c, c.node.inputs[1]!)])]);
+    const factor = b.add("Mul", [r, perChannel(c, c.node.inputs[1]!)]);
+    const bend = b.add("Mul", [b.add("Mul", [r, r]), reduceMean(c, along, axes)]);
+    const free = b.add("Sub", [b.add("Sub", [dy, reduceMean(c, dy, axes)]), b.add("Mul", [centred, bend])]);
+    return b.add("Mul", [free, factor]);
   };
+  const dscale = (): string => b.add("Mul", [reduceSum(c, along, axes, false), b.add("Reshape", [r, b.int64([-1])])]);
   return [
     c.needs(0) ? dx() : undefined,
-    c.needs(1) ? reduceSum(c, along, axes, false) : undefined,
+    c.needs(1) ? dscale() : undefined,
     c.needs(2) ? reduceSum(c, dy, axes, false) : undefined,
   ];
+}
+
+/** The batch's mean and variance: outputs of the node where nothing of the old statistics is kept. */
+function statistics(c: Context): { mean: string; variance: (centred: string) => string } {
+  const [, mean = "", variance = ""] = c.node.outputs;
+  const axes = others(c);
+  if (momentum(c) === 0 && mean !== "" && variance !== "") {
+    return { mean: perChannel(c, mean), variance: () => perChannel(c, variance) };
+  }
+  return {
+    mean: reduceMean(c, c.node.inputs[0]!, axes),
+    variance: (centred) => reduceMean(c, c.b.add("Mul", [centred, centred]), axes),
+  };
 }
 
 /**
@@ -104,8 +118,9 @@ const momentum = (c: Context): number => float(c.node, "momentum", 0.9);
 const derivative: Derivative = (c, [dy, dmean, dvariance]) => {
   if (int(c.node, "training_mode", 0) === 0) return dy === undefined ? [] : inference(c, dy);
   const x = c.node.inputs[0]!;
-  const centred = c.b.add("Sub", [x, reduceMean(c, x, others(c))]);
-  const [dx, dscale, dbias] = dy === undefined ? [] : training(c, dy, centred);
+  const { mean, variance } = statistics(c);
+  const centred = c.b.add("Sub", [x, mean]);
+  const [dx, dscale, dbias] = dy === undefined ? [] : training(c, dy, centred, variance(centred));
   const moved = c.needs(0) && (dmean ?? dvariance) !== undefined ? running(c, dmean, dvariance, centred) : undefined;
   const kept = (i: number, cotangent: string | undefined): string | undefined =>
     cotangent === undefined || !c.needs(i) ? undefined : c.b.add("Mul", [cotangent, scalar(c, x, momentum(c))]);

@@ -36,7 +36,7 @@ export const derivatives: Derivatives = {
 export const undifferentiated: ReadonlySet<string> = new Set([
   ...["Shape", "Size", "ConstantOfShape", "Constant", "Range", "EyeLike", "OneHot", "NonZero", "Unique"],
   ...["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "IsInf"],
-  ...["Floor", "Ceil", "Round", "Sign", "Mod", "ArgMax", "ArgMin", "Hardmax", "BitShift", "NonMaxSuppression"],
+  ...["Floor", "Ceil", "Round", "Sign", "ArgMax", "ArgMin", "Hardmax", "BitShift", "NonMaxSuppression"],
   ...["BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "QuantizeLinear"],
   ...["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"],
 ]);

@@ -7,8 +7,8 @@ import { DEFAULT_LIMITS, type Limits, type ReadModel, type ReadValueInfo } from 
 import { Reader } from "./wire.ts";
 
 /**
- * Reads an ONNX file. Everything in the result is fresh: nothing points into `bytes`. Documentation, metadata and
- * training information are left out; so are local functions, unless a node calls one.
+ * Reads an ONNX file. Everything in the result is fresh: nothing points into `bytes`. Documentation and training
+ * information are left out; so are local functions, unless a node calls one.
  *
  * @param bytes - the file
  * @param options - `limits`: how much the file may ask for
@@ -32,11 +32,13 @@ export function readModel(bytes: Uint8Array, options: { readonly limits?: Partia
   let graph: Reader | undefined;
   const opsets = new Map<string, number>();
   const functions = new Set<string>();
+  const metadata = new Map<string, string>();
   while (reader.next()) {
     if (reader.field === 1) irVersion = reader.integer();
     else if (reader.field === 2) producer = reader.string();
     else if (reader.field === 7) graph = only(graph, reader.message(), "graph of the file");
     else if (reader.field === 8) readOpset(reader.message(), opsets);
+    else if (reader.field === 14) readText(reader.message(), metadata);
     else if (reader.field === 25) functions.add(readFunctionName(reader.message()));
     else reader.skip();
   }
@@ -49,7 +51,7 @@ export function readModel(bytes: Uint8Array, options: { readonly limits?: Partia
   const read = readGraph(graph, budget, 0, values);
   checkOrder(read);
   if (functions.size > 0) refuseCalls(read, functions);
-  return { irVersion, opsets, producer, ...withoutOthers(read), values };
+  return { irVersion, opsets, producer, metadata, ...withoutOthers(read), values };
 }
 
 function readOpset(reader: Reader, opsets: Map<string, number>): void {
@@ -67,6 +69,17 @@ function readOpset(reader: Reader, opsets: Map<string, number>): void {
   const before = opsets.get(domain) ?? version;
   if (before !== version) throw malformed(what, "one version", [before, version]);
   opsets.set(domain, version);
+}
+
+function readText(reader: Reader, metadata: Map<string, string>): void {
+  let key = "";
+  let text = "";
+  while (reader.next()) {
+    if (reader.field === 1) key = reader.string();
+    else if (reader.field === 2) text = reader.string();
+    else reader.skip();
+  }
+  metadata.set(key, text);
 }
 
 function readFunctionName(reader: Reader): string {

@@ -33,6 +33,7 @@ export function writeModel(
   for (const [domain, version] of model.opsets) {
     file.message(8, new Writer().string(1, domain).integer(2, version));
   }
+  for (const [key, text] of model.metadata ?? []) file.message(14, new Writer().string(1, key).string(2, text));
   if (file.length > DEFAULT_LIMITS.bytes) throw tooLarge("file", `at most ${DEFAULT_LIMITS.bytes} bytes`, file.length);
   return file.finish();
 }

@@ -15,7 +15,9 @@ function network(
     const fanIn = shape.length > 1 ? shape.slice(1).reduce((product, length) => product * length, 1) : 4;
     const stream = rng.derive(name);
     const size = shape.reduce((product, length) => product * length, 1);
-    const data = Float32Array.from({ length: size }, () => stream.normal() / Math.sqrt(fanIn));
+    const draw = () => stream.normal() / Math.sqrt(fanIn);
+    // A variance is positive, and a scale mostly is.
+    const data = Float32Array.from({ length: size }, /variance|scale/.test(name) ? () => 0.5 + Math.abs(draw()) : draw);
     weights.set(name, { dtype: "float32", shape, data });
     return name;
   };
@@ -77,3 +79,24 @@ export function inputs(n: number, shape: readonly number[]): NdArray {
   const size = n * shape.reduce((product, length) => product * length, 1);
   return { dtype: "float32", shape: [n, ...shape], data: Float32Array.from({ length: size }, () => rng.next()) };
 }
+
+/** 1 x 8 x 8, 3 classes: convolutions in blocks of 16 channels, batch normalisation, dropout; `smooth` without kinks. */
+export const normalised = ({ dropout = 0, smooth = false } = {}): Uint8Array =>
+  network([1, 8, 8], (b, weight) => {
+    const pads = attribute.ints([1, 1, 1, 1]);
+    const half = { kernel_shape: attribute.ints([2, 2]), strides: attribute.ints([2, 2]) };
+    const batchNorm = (x: string, name: string, channels: number): string => {
+      const [scale, bias, mean, variance] = ["scale", "bias", "mean", "variance"].map((part) =>
+        weight(`${name}/${part}`, [channels]),
+      ) as [string, string, string, string];
+      return b.add("BatchNormalization", [x, scale, bias, mean, variance], { momentum: attribute.float(0.75) });
+    };
+    let y = b.add("Conv", ["x", weight("c1", [16, 1, 3, 3])], { pads });
+    const bend = smooth ? "Tanh" : "Relu";
+    y = b.add(smooth ? "AveragePool" : "MaxPool", [b.add(bend, [batchNorm(y, "n1", 16)])], half);
+    y = b.add("Conv", [y, weight("c2", [32, 16, 3, 3]), weight("d2", [32])], { pads });
+    y = b.add("AveragePool", [b.add(bend, [y])], half);
+    y = batchNorm(b.add("Flatten", [y]), "n2", 128);
+    if (dropout > 0) y = b.add("Dropout", [y, b.scalar(dropout)]);
+    return b.add("Gemm", [y, weight("w", [3, 128]), weight("b", [3])], { transB: attribute.int(1) });
+  });
