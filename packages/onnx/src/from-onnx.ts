@@ -16,8 +16,8 @@ import type { ElementType, Model, Tensor, TensorData, ValueInfo } from "./graph.
 import { graphed } from "./graphed.ts";
 import { findHead } from "./head.ts";
 import { layered } from "./layered.ts";
-import { inferenceGraph, runningStatistics } from "./modes.ts";
 import { frozenIn } from "./metadata.ts";
+import { inferenceGraph, runningStatistics } from "./modes.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { probe } from "./probe.ts";
 import type { OnnxErrorCode } from "./problem.ts";
@@ -217,7 +217,13 @@ function openModel(
 ): OnnxClassifier {
   const engine = createEngine(source, state, queue);
   const derive = (other: Source): OnnxClassifier =>
-    openModel(other, state, engine.queue, weights.filter((name) => other.model.graph.initializers.has(name)), differentiable);
+    openModel(
+      other,
+      state,
+      engine.queue,
+      weights.filter((name) => other.model.graph.initializers.has(name)),
+      differentiable,
+    );
   const model = {
     ...power(engine),
     ...layered(engine, derive),

@@ -1,4 +1,12 @@
-import { type DType, expected, type Graphed, type LayerGraph, type LayerNode, type NdArray, ParapetError } from "@parapet/core";
+import {
+  type DType,
+  expected,
+  type Graphed,
+  type LayerGraph,
+  type LayerNode,
+  type NdArray,
+  ParapetError,
+} from "@parapet/core";
 import type { Dim } from "./derivative.ts";
 import type { Engine, Source } from "./engine.ts";
 import type { OnnxClassifier } from "./from-onnx.ts";
@@ -23,14 +31,22 @@ export function graphed(engine: Engine, derive: (source: Source) => OnnxClassifi
         const { graph } = model;
         const constants = new Map(known.constants);
         const isConstant = ({ inputs, outputs }: Node) =>
-          outputs.every((name) => name === "" || constants.has(name)) && inputs.every((name) => name === "" || constants.has(name));
+          outputs.every((name) => name === "" || constants.has(name)) &&
+          inputs.every((name) => name === "" || constants.has(name));
         // What follows from weights stays a node: it moves with them.
         const fixed = new Set(engine.constants.keys());
-        const nodes = graph.nodes.filter((node) => !(isConstant(node) && node.outputs.every((name) => name === "" || fixed.has(name))));
+        const nodes = graph.nodes.filter(
+          (node) => !(isConstant(node) && node.outputs.every((name) => name === "" || fixed.has(name))),
+        );
         const shapes = new Map<string, Tensor>();
         const simple = nodes.map((node) => plainNode(node, known.types.get(node.outputs[0]!)?.shape, fixed, shapes));
         const initializers = new Map([...graph.initializers, ...engine.constants, ...shapes]);
-        const { nodes: used } = pruned({ ...graph, nodes: simple, outputs: [untyped(logits)], initializers: new Map() });
+        const { nodes: used } = pruned({
+          ...graph,
+          nodes: simple,
+          outputs: [untyped(logits)],
+          initializers: new Map(),
+        });
         const names = new Set(used.flatMap(({ inputs }) => inputs));
         const parameters = new Map<string, NdArray<DType>>();
         for (const [name, tensor] of initializers) {
@@ -67,7 +83,10 @@ function plainNode(
   const name = `${node.outputs[0]}/${node.op}`;
   if (node.op === "ConstantOfShape") {
     const { value } = node.attributes;
-    added.set(name, value?.kind === "tensor" ? value.value : { dtype: "float32", shape: [1], data: new Float32Array(1) });
+    added.set(
+      name,
+      value?.kind === "tensor" ? value.value : { dtype: "float32", shape: [1], data: new Float32Array(1) },
+    );
     return { ...node, op: "Expand", inputs: [name, x], attributes: {} };
   }
   const open = shape?.filter((dim) => typeof dim !== "number").length ?? 2;
@@ -105,13 +124,19 @@ function toPlain(name: string, { dtype, shape, data }: Tensor): NdArray<DType> {
 }
 
 /** A source for a graph, with the weights that it shares. */
-async function compiled(source: Source, held: Readonly<Record<string, { dims: readonly number[] }>>, graph: LayerGraph): Promise<Source> {
+async function compiled(
+  source: Source,
+  held: Readonly<Record<string, { dims: readonly number[] }>>,
+  graph: LayerGraph,
+): Promise<Source> {
   const { runtime, model } = source;
   const initializers = new Map<string, Tensor>();
   for (const [name, { dtype, shape, data }] of graph.parameters) {
     const own = held[name];
     if (own !== undefined && (dtype !== "float32" || own.dims.join() !== shape.join())) {
-      throw new TypeError(expected(`parameter "${name}"`, `float32 [${own.dims}], as the weight`, `${dtype} [${shape}]`));
+      throw new TypeError(
+        expected(`parameter "${name}"`, `float32 [${own.dims}], as the weight`, `${dtype} [${shape}]`),
+      );
     }
     const before = model.graph.initializers.get(name)?.dtype;
     const tensor: Tensor =
@@ -127,7 +152,9 @@ async function compiled(source: Source, held: Readonly<Record<string, { dims: re
       domain: "",
       inputs,
       outputs,
-      attributes: Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, toAttribute(name, value)])),
+      attributes: Object.fromEntries(
+        Object.entries(attributes).map(([name, value]) => [name, toAttribute(name, value)]),
+      ),
     }),
   );
   const { input, inputShape, output } = graph;

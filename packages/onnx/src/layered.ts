@@ -3,8 +3,8 @@ import { createBuilder } from "./builder.ts";
 import { firstRows, toArray } from "./classifier.ts";
 import type { Dim, ValueType } from "./derivative.ts";
 import { atLeastTwo, type Call, type Engine, type Source } from "./engine.ts";
-import { attribute } from "./graph.ts";
 import type { OnnxClassifier } from "./from-onnx.ts";
+import { attribute } from "./graph.ts";
 
 /** Layers by name, as the file names the outputs of its nodes. `derive` opens a model on the same weights. */
 export function layered(engine: Engine, derive: (source: Source) => OnnxClassifier): Layered<OnnxClassifier> {
@@ -73,8 +73,6 @@ export function layered(engine: Engine, derive: (source: Source) => OnnxClassifi
   };
 }
 
-
-
 const copyOf = (data: unknown, shape: readonly number[]): NdArray => ({
   dtype: "float32",
   shape,
@@ -97,7 +95,8 @@ function layersOf({ model, probe, input, logits }: Source): Map<string, readonly
       if (name === input) continue;
       reached.add(name);
       const type = probe.types.get(name);
-      if (behind.has(name) && type?.dtype === "float32" && isRow(type)) layers.set(name, type.shape.slice(1).map(Number));
+      if (behind.has(name) && type?.dtype === "float32" && isRow(type))
+        layers.set(name, type.shape.slice(1).map(Number));
     }
   }
   return layers;

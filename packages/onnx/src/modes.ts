@@ -102,7 +102,9 @@ export function whileTraining(
         typeof dim === "number" ? dim : { scale: dim.scale / parts, offset: dim.offset / parts };
       const rows: ValueType = { ...type, shape: [split(type.shape[0]!), ...type.shape.slice(1)] };
       const chunks =
-        parts === 1 ? [x] : b.addMany("Split", [x], parts, { axis: attribute.int(0), num_outputs: attribute.int(parts) });
+        parts === 1
+          ? [x]
+          : b.addMany("Split", [x], parts, { axis: attribute.int(0), num_outputs: attribute.int(parts) });
       const answers = chunks.map((chunk, part) => {
         // A momentum of 0 makes the new running statistics those of the batch. The old ones are made anew in every run
         // and all are different: onnxruntime writes the new ones into their memory, be it a constant's, the caller's, or

@@ -29,7 +29,8 @@ export function poolBeforeRelu(
   const swapped = nodes.flatMap((node): Node[] => {
     const relu = relus.get(node.inputs[0] ?? "");
     const [y] = node.outputs as [string];
-    if (relu === undefined || node.op !== "MaxPool" || node.outputs.length > 1 || !meetsEveryWindow(node)) return [node];
+    if (relu === undefined || node.op !== "MaxPool" || node.outputs.length > 1 || !meetsEveryWindow(node))
+      return [node];
     const pooled = `${y}/before_relu`;
     if (types.has(pooled)) return [node];
     added.set(pooled, types.get(y)!);

@@ -1,4 +1,4 @@
-import { expected, ParapetError } from "@parapet/core";
+import { createQueue, expected, ParapetError, type Queue } from "@parapet/core";
 import type { ElementType, Graph, Model, Node, Tensor, ValueInfo } from "./graph.ts";
 import type { OnnxErrorCode } from "./problem.ts";
 import type { ReadValueInfo } from "./proto/types.ts";
@@ -9,6 +9,10 @@ export interface RuntimeTensor {
   readonly type: string;
   readonly data: unknown;
   readonly dims: readonly number[];
+  /** "cpu", or the device that holds the numbers. */
+  readonly location?: string;
+  /** Brings the numbers to the CPU; `true` frees them where they were. */
+  getData?(release?: boolean): Promise<unknown>;
 }
 
 /** A session of onnxruntime, structurally. */
@@ -49,9 +53,11 @@ export async function startProgram(
   options: SessionOptions | undefined,
 ): Promise<Program> {
   const bytes = writeModel({ ...model, graph: pruned(graph) });
+  const turn = turnsOf(runtime);
   let session: RuntimeSession;
   try {
-    session = (await runtime.InferenceSession.create(bytes, options)) as RuntimeSession;
+    // A copy: onnxruntime-web writes into the options.
+    session = (await turn(() => runtime.InferenceSession.create(bytes, { ...options }))) as RuntimeSession;
   } catch (cause) {
     throw runtimeError("a graph that onnxruntime accepts", cause);
   }
@@ -59,7 +65,13 @@ export async function startProgram(
   return {
     async run(feeds, fetches) {
       try {
-        return await (fetches === undefined ? session.run(feeds) : session.run(feeds, fetches));
+        return await turn(async () => {
+          const results = await (fetches === undefined ? session.run(feeds) : session.run(feeds, fetches));
+          for (const tensor of Object.values(results)) {
+            if ((tensor.location ?? "cpu") !== "cpu") await tensor.getData?.(true);
+          }
+          return results;
+        });
       } catch (cause) {
         throw runtimeError("a graph that onnxruntime can run", cause);
       }
@@ -67,9 +79,18 @@ export async function startProgram(
     async release() {
       if (released) return;
       released = true;
-      await session.release();
+      await turn(() => session.release());
     },
   };
+}
+
+const turns = new WeakMap<object, Queue>();
+
+/** One call of onnxruntime at a time, whichever model makes it: in a browser calls that overlap disturb each other. */
+function turnsOf({ InferenceSession }: OnnxRuntime): Queue {
+  const turn = turns.get(InferenceSession) ?? createQueue();
+  turns.set(InferenceSession, turn);
+  return turn;
 }
 
 function runtimeError(what: string, cause: unknown): ParapetError<OnnxErrorCode> {

@@ -54,7 +54,9 @@ export function trainable(
   const shapes = new Map(weights.map((name) => [name, model.tensors[name]!.dims]));
   const bufferShapes = new Map(buffers.map((name) => [name, model.tensors[name]!.dims]));
   const partsOf = (name: string) => optimizer.state.map((part) => `${name}/${part}`);
-  const stateShapes = new Map(weights.flatMap((name) => partsOf(name).map((part) => [part, shapes.get(name)!] as const)));
+  const stateShapes = new Map(
+    weights.flatMap((name) => partsOf(name).map((part) => [part, shapes.get(name)!] as const)),
+  );
   let state: Readonly<Record<string, RuntimeTensor>> = Object.fromEntries(
     [...stateShapes].map(([name, shape]) => [name, engine.tensor(zeros(shape), shape)]),
   );
@@ -110,7 +112,11 @@ export function trainable(
           ? new Map(weights.map((name, i) => [name, descend(b, name, found.names[i]!)]))
           : updates(b, (i) => found.names[i]!);
       for (const [name, moved] of variant.moved) if (bufferShapes.has(name)) results.set(name, moved);
-      const inputs = [...found.inputs, ...scalarInputs([scale, unscale, ...Object.values(scalarNames)]), ...stateInputs];
+      const inputs = [
+        ...found.inputs,
+        ...scalarInputs([scale, unscale, ...Object.values(scalarNames)]),
+        ...stateInputs,
+      ];
       const inputGradient = withInput ? b.add("Mul", [found.names[weights.length]!, unscale]) : undefined;
       return { outputs: [logitsName], results, input: inputGradient, inputs };
     });

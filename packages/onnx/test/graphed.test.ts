@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { crossEntropy, type LayerGraph, ndArray } from "@parapet/core";
+import { crossEntropy, type LayerGraph, type NdArray, ndArray } from "@parapet/core";
 import { assertClose } from "@parapet/testing";
 import * as runtime from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ describe.each(networks)("%s", (name) => {
     if (!/vit|less-common/.test(name)) expect(operators).not.toContain("Shape");
     expect(operators).not.toContain("Constant");
     const again = await model.compile(structuredClone(graph));
-    const x = ndArray(given.input.values, given.input.shape);
+    const x = ndArray(given.input.values as number[], given.input.shape);
     const loss = crossEntropy(given.labels);
     const [one, two] = [await model.gradient(x, loss), await again.gradient(x, loss)];
     // Probabilities are shown as they are in a graph, which knows no head.
@@ -68,7 +68,12 @@ describe("graph and compile", () => {
     const { parameters } = await model.graph();
     const gemm = (a: string, b: string, c: string, y: string) =>
       ({ op: "Gemm", inputs: [a, b, ...(c === "" ? [] : [c])], outputs: [y], attributes: { transB: 1 } }) as const;
-    const node = (op: string, ins: string[], outs: string[], attributes = {}) => ({ op, inputs: ins, outputs: outs, attributes });
+    const node = (op: string, ins: string[], outs: string[], attributes = {}) => ({
+      op,
+      inputs: ins,
+      outputs: outs,
+      attributes,
+    });
     const zero = ndArray([0], []);
     const graph: LayerGraph = {
       input: "box",
@@ -98,7 +103,7 @@ describe("graph and compile", () => {
       [4, 12],
     );
     const { data } = await box.logits(both);
-    const [{ data: middle }] = (await model.activations(x, [model.layers[0]!.name])) as [{ data: Float32Array }];
+    const [{ data: middle }] = (await model.activations(x, [model.layers[0]!.name])) as [NdArray];
     const w = parameters.get("w1")!.data;
     for (let row = 0; row < 4; row++) {
       for (let k = 0; k < 12; k++) {
@@ -114,7 +119,9 @@ describe("graph and compile", () => {
     const model = await fromOnnx(normalised(), { runtime, bounds, session, optimizer: sgd(0.1) });
     const graph = await model.graph();
     const wrong = new Map([...graph.parameters, ["w", ndArray(new Float32Array(6), [2, 3])]]);
-    await expect(model.compile({ ...graph, parameters: wrong })).rejects.toThrow(/"parameter "w"" expected|parameter "w"/);
+    await expect(model.compile({ ...graph, parameters: wrong })).rejects.toThrow(
+      /"parameter "w"" expected|parameter "w"/,
+    );
     await expect(model.compile({ ...graph, output: "nothing" })).rejects.toThrow();
     const cyclic = { ...graph, nodes: [...graph.nodes].reverse() };
     await expect(model.compile(cyclic)).rejects.toMatchObject({ code: "onnx/runtime" });

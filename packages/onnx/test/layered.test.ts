@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { crossEntropy, linear, ndArray, type NdArray, weightedSum } from "@parapet/core";
+import { crossEntropy, linear, type NdArray, ndArray, weightedSum } from "@parapet/core";
 import { assertClose, classifierLaws } from "@parapet/testing";
 import * as runtime from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
@@ -26,13 +26,19 @@ describe("layers", () => {
   it("activations are what onnxruntime itself computes there, also of what is otherwise rewritten or fused", async () => {
     for (const optimizer of [undefined, sgd(0.1)]) {
       const options = { runtime, bounds, session };
-      const model = await (optimizer ? fromOnnx(normalised(), { ...options, optimizer }) : fromOnnx(normalised(), options));
+      const model = await (optimizer
+        ? fromOnnx(normalised(), { ...options, optimizer })
+        : fromOnnx(normalised(), options));
       const names = model.layers.map(({ name }) => name);
       const found = await model.activations(x, names);
       const [before, after, pooled] = ["BatchNormalization", "Relu", "MaxPool"].map(
         (op) => found[names.findIndex((name) => name.startsWith(op))]!,
       ) as [NdArray, NdArray, NdArray];
-      assertClose(after, before.data.map((v) => Math.max(0, v)), { absolute: 0 });
+      assertClose(
+        after,
+        before.data.map((v) => Math.max(0, v)),
+        { absolute: 0 },
+      );
       const largest = pooled.data.map((_, k) => {
         const [plane, row, column] = [Math.floor(k / 16), Math.floor((k % 16) / 4), k % 4];
         const at = (i: number, j: number) => after.data[plane * 64 + (2 * row + i) * 8 + 2 * column + j]!;
@@ -65,9 +71,16 @@ describe("layers", () => {
     // At the logits it is the loss's own cotangent, for losses with a form and without.
     const end = model.layers.at(-1)!.name;
     const cotangent = loss.cotangent(await model.logits(x)).data;
-    for (const [same, factor] of [[loss, 1], [weightedSum([[2, loss]]), 2]] as const) {
+    for (const [same, factor] of [
+      [loss, 1],
+      [weightedSum([[2, loss]]), 2],
+    ] as const) {
       const { gradient } = await model.gradientAt(x, same, end);
-      assertClose(gradient, cotangent.map((v) => factor * v), { absolute: 1e-6 });
+      assertClose(
+        gradient,
+        cotangent.map((v) => factor * v),
+        { absolute: 1e-6 },
+      );
     }
     // Through the layers before it, it is the input's gradient: checked at a model that begins there.
     const middle = model.layers.find(({ name }) => name.startsWith("AveragePool"))!.name;
@@ -105,7 +118,9 @@ describe("tapped", () => {
       const parts = [await model.logits(x), ...(await model.activations(x, names))];
       expect(rows.shape).toEqual([5, parts.reduce((sum, { data }) => sum + data.length / 5, 0)]);
       for (let row = 0; row < 5; row++) {
-        const wanted = parts.flatMap(({ data }) => [...data.slice((row * data.length) / 5, ((row + 1) * data.length) / 5)]);
+        const wanted = parts.flatMap(({ data }) => [
+          ...data.slice((row * data.length) / 5, ((row + 1) * data.length) / 5),
+        ]);
         assertClose(rows.data.slice(row * rows.shape[1]!, (row + 1) * rows.shape[1]!), wanted, { absolute: 1e-5 });
       }
       await model.step(x, loss);
@@ -146,7 +161,9 @@ describe("tapped", () => {
   });
 
   it("shows logarithms where the model answers with probabilities", async () => {
-    const file = new Uint8Array(readFileSync(new URL("./vectors/models/keras-separable-softmax.onnx", import.meta.url)));
+    const file = new Uint8Array(
+      readFileSync(new URL("./vectors/models/keras-separable-softmax.onnx", import.meta.url)),
+    );
     const model = await fromOnnx(file, { runtime, bounds, session });
     const rows = inputs(2, model.inputShape);
     const name = model.layers[0]!.name;

@@ -21,6 +21,8 @@ export interface Conversion {
   readonly sources: ReadonlyMap<string, Source>;
   /** All weights of the artifacts, in order. */
   readonly weights: readonly StoredWeight[];
+  /** Initializers of layers that are not trained. */
+  readonly frozen: readonly string[];
 }
 
 /** Applications of layers in one file: models that are shared by models that are shared grow fast. */
@@ -41,7 +43,9 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
   const origins: string[] = [];
   let count = 0;
 
-  const context = (layer: Layer, shared: boolean): LayerContext => {
+  const frozen = new Set<string>();
+
+  const context = (layer: Layer, shared: boolean, still: boolean): LayerContext => {
     const find = (name: string): StoredWeight => {
       const weight = weights.find(`${layer.name}/${name}`);
       if (weight === undefined) throw malformed("weightSpecs", `a weight "${brief(layer.name)}/${name}"`, "none");
@@ -64,6 +68,7 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
           throw malformed(`shape of the weight "${brief(weight.spec.name)}"`, showShape(expected), showShape(shape));
         const layout = layoutOf(shape);
         const initializer = initializerName(weight.spec.name, layout);
+        if (still) frozen.add(initializer);
         const other = sources.get(initializer);
         if (other === undefined) {
           const data = toOnnxOrder(decodeWeight(weight), layout);
@@ -79,7 +84,7 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
     };
   };
 
-  const apply = (call: Call, inputs: readonly Value[], shared: boolean): Value => {
+  const apply = (call: Call, inputs: readonly Value[], shared: boolean, still: boolean): Value => {
     const { layer } = call;
     const converter = layerConverters.get(layer.className);
     if (converter === undefined) {
@@ -89,7 +94,7 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
       throw layer.config.malformed("inputs", "one", inputs.length);
     }
     const values = anyType.has(layer.className) ? inputs : inputs.map((value) => views.float(value));
-    const value = converter(context(layer, shared), values);
+    const value = converter(context(layer, shared, still || isStill(layer)), values);
     while (origins.length < b.nodes.length) origins.push(layer.name);
     if (value.shape.some((length) => length !== undefined && length > longest)) {
       throw tooLarge(`output of ${layer.config.title}`, `axes of ${longest} at most`, showShape(value.shape));
@@ -97,7 +102,7 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
     return value;
   };
 
-  const run = (model: Topology, inputs: readonly Value[], shared: boolean): readonly Value[] => {
+  const run = (model: Topology, inputs: readonly Value[], shared: boolean, still: boolean): readonly Value[] => {
     const known = new Map<string, readonly Value[]>(model.inputs.map(({ key }, i) => [key, [inputs[i]!]]));
     const lookup = ({ key, index }: { key: string; index: number }): Value => {
       const value = known.get(key)?.[index];
@@ -114,7 +119,11 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
       if (layer.model !== undefined && layer.model.inputs.length !== values.length) {
         throw layer.config.malformed("inputs", `${layer.model.inputs.length}`, values.length);
       }
-      known.set(call.key, layer.model ? run(layer.model, values, again) : [apply(call, values, again)]);
+      const inner = layer.model;
+      known.set(
+        call.key,
+        inner ? run(inner, values, again, still || isStill(layer)) : [apply(call, values, again, still)],
+      );
     }
     return model.outputs.map(({ from }) => lookup(from));
   };
@@ -123,7 +132,7 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
     const dtype = input.dtype === "int32" || onlyEmbedded(topology, input.key) ? "int32" : "float32";
     return { name: input.name, dtype, shape: input.shape, layout: "plain" };
   });
-  const outputs = run(topology, inputs, false).map((value) => views.plain(value));
+  const outputs = run(topology, inputs, false, false).map((value) => views.plain(value));
   while (origins.length < b.nodes.length) origins.push("output");
   // Outputs are called after their layers.
   const renamed = new Map<string, string>();
@@ -147,8 +156,11 @@ export function convert(artifacts: LayersModelArtifacts): Conversion {
   }));
   const constants = new Map<string, Tensor>([...initializers, ...b.initializers]);
   const graph = { name: "layers-model", inputs: inputs.map(info), outputs: results.map(info) };
-  return { graph: prune({ ...graph, nodes, initializers: constants }), sources, weights: weights.stored };
+  const pruned = prune({ ...graph, nodes, initializers: constants });
+  return { graph: pruned, sources, weights: weights.stored, frozen: [...frozen] };
 }
+
+const isStill = ({ config }: Layer): boolean => !config.flag("trainable", true);
 
 function info({ name, dtype, shape }: Value): ValueInfo {
   return { name, dtype, shape: ["batch", ...shape.slice(1)] };

@@ -9,7 +9,15 @@ import { poolingLayers } from "./layers/pooling.ts";
 
 const identity: LayerConverter = (_, [x]) => x!;
 
-/** Every layer that is converted, by the name of its class. Noise and dropout do nothing at inference. */
+/** A node that does nothing at inference, and drops out while training. */
+const dropout: LayerConverter = ({ b, config }, [x]) => {
+  const rate = config.number("rate", 0);
+  if (rate < 0 || rate >= 1) throw config.malformed("rate", "a number in [0, 1)", rate);
+  if (rate === 0 || config.get("noiseShape") !== undefined) return x!;
+  return { ...x!, name: b.add("Dropout", [x!.name, b.scalar(rate)]) };
+};
+
+/** Every layer that is converted, by the name of its class. Noise does nothing at inference. */
 export const layerConverters: ReadonlyMap<string, LayerConverter> = new Map(
   Object.entries({
     ...activationLayers,
@@ -21,7 +29,7 @@ export const layerConverters: ReadonlyMap<string, LayerConverter> = new Map(
     ...normalizationLayers,
     ...poolingLayers,
     AlphaDropout: identity,
-    Dropout: identity,
+    Dropout: dropout,
     GaussianDropout: identity,
     GaussianNoise: identity,
     SpatialDropout1D: identity,

@@ -1,4 +1,5 @@
 import { expected } from "@parapet/core";
+import { freezing } from "../metadata.ts";
 import { brief, malformed } from "../problem.ts";
 import { readModel } from "../proto/read.ts";
 import { writeModel } from "../proto/write.ts";
@@ -18,7 +19,8 @@ import { decodeWeight } from "./weights.ts";
  * Weights are initializers with tfjs's names. Where a weight is laid out in another way, `#`, the shape it is read in and
  * the order of its axes follow: `conv2d/kernel#3x3x1x32:3,2,0,1`. Quantized weights are dequantized. Batch normalisation
  * stays a node of its own; what a layer leaves out (`scale: false`) is a `Constant`, not an initializer, for it must not
- * be trained. Dropout and noise do nothing at inference: they are left out, in training, too.
+ * be trained. Layers that are not trainable say so in the file, and `fromOnnx` leaves them as they are. Dropout is a node,
+ * which does something while training only; noise, and dropout of a noise shape, are left out, in training, too.
  *
  * @param artifacts - what tfjs gives a save handler: `modelTopology` as parsed JSON, `weightSpecs`, `weightData`
  * @returns the file
@@ -51,8 +53,9 @@ import { decodeWeight } from "./weights.ts";
  * statistics.
  */
 export function convertLayersModel(artifacts: LayersModelArtifacts): Uint8Array {
-  const { graph } = convert(checked(artifacts ?? {}));
-  return writeModel({ irVersion: 9, opsets: new Map([["", 18]]), producer: "parapet", graph });
+  const { graph, frozen } = convert(checked(artifacts ?? {}));
+  const metadata = freezing(frozen);
+  return writeModel({ irVersion: 9, opsets: new Map([["", 18]]), producer: "parapet", metadata, graph });
 }
 
 /** Artifacts with new weights, and everything else of `A`. */

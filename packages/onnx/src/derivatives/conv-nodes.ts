@@ -1,16 +1,30 @@
+import { convolution, isBlockable } from "../blocked.ts";
 import { attribute, type Tensor } from "../graph.ts";
 import { notNegative, product, type Windows } from "./conv-geometry.ts";
 import { type Context, isStatic, pad, range, refuse, shapeOf, slice } from "./shared.ts";
 
-/** Conv of `x` with `w` along windows: [n, channels, ...input] to [n, filters, ...output]. */
-export function convolve(c: Context, x: string, w: string, windows: Windows, group: number): string {
+/**
+ * Conv of `x` with `w` along windows: [n, channels, ...input] to [n, filters, ...output]. In blocks of channels where the
+ * filter's shape is given and they are faster.
+ */
+export function convolve(
+  c: Context,
+  x: string,
+  w: string,
+  windows: Windows,
+  group: number,
+  filter: readonly number[] = [],
+): string {
   const { strides, dilations, begin, end, output } = windows;
-  const y = c.b.add("Conv", [x, w], {
+  const attributes = {
     strides: attribute.ints(strides),
     dilations: attribute.ints(dilations),
     pads: attribute.ints([...begin, ...notNegative(end)]),
     group: attribute.int(group),
-  });
+  };
+  const y = isBlockable(c.b.block, filter, group)
+    ? convolution(c.b, [x, w], filter, attributes)
+    : c.b.add("Conv", [x, w], attributes);
   // Entries behind the last window make a further one only where they are as many as a stride.
   const over = range(0, end.length).filter((i) => -end[i]! >= strides[i]!);
   if (over.length === 0) return y;
@@ -59,7 +73,12 @@ export function inputGradient(c: Context, dy: string, w: string, windows: Window
   };
   const possible = strides.every((s) => s === 1) && [...turned.begin, ...turned.end].every((length) => length >= 0);
   const wide = group > 1 || (shapeOf(c, w)[1] as number) >= 16;
-  if (possible && wide && product(kernel) > 1) return convolve(c, dy, turnedFilter(c, w, group), turned, group);
+  if (possible && wide && product(kernel) > 1) {
+    const [filters, inner, ...rest] = lengths(c, w);
+    // A constant one is laid out by onnxruntime itself.
+    const shape = c.constant(w) === undefined ? [group * inner!, filters! / group, ...rest] : [];
+    return convolve(c, dy, turnedFilter(c, w, group), turned, group, shape);
+  }
   return spread(c, dy, w, windows, group);
 }
 
