@@ -1,12 +1,8 @@
 import {
   type AttackContext,
   type AttackResult,
-  boundsOf,
-  checkInput,
   distance,
   dualStep,
-  exampleKeys,
-  expected,
   type Goal,
   type Labeler,
   type NdArray,
@@ -14,8 +10,8 @@ import {
   projectOntoBall,
   type Rng,
   sampleInBall,
-  sizeOf,
 } from "@parapet/core";
+import { openRun } from "./run.ts";
 
 /** Where an attack may go: the ball around each example, inside the model's bounds, with masked features fixed. */
 export interface ThreatModel {
@@ -43,21 +39,9 @@ export function threatModel(
   context: AttackContext,
   ball: { readonly norm: Norm; readonly epsilon: number },
 ): ThreatModel {
-  const x = checkInput(model, input);
-  const n = x.shape[0]!;
-  const width = sizeOf(model.inputShape);
-  const { lower, upper } = boundsOf(model.bounds, width);
+  const { x, width, lower, upper, keys, masked, free: isFree } = openRun("", model, input, goal, context);
   const { norm, epsilon } = ball;
-  if (goal.classes.length !== n) throw new TypeError(expected("goal", `${n} classes, one a row`, goal.classes.length));
-  for (const wanted of goal.classes) {
-    if (wanted >= model.numClasses) throw new RangeError(expected("goal", `classes below ${model.numClasses}`, wanted));
-  }
-  if (typeof context?.rng?.derive !== "function") {
-    throw new TypeError(expected("rng", "an Rng, such as createRng(seed)", context?.rng));
-  }
-  const keys = context.keys ?? exampleKeys(x, goal.classes);
-  if (keys.length !== n) throw new TypeError(expected("keys", `${n} keys, one a row`, keys.length));
-  const free = freeFeatures(context.mask, n, width);
+  const free = masked ? isFree : undefined;
 
   /** The nearest allowed point to x + perturbation, or to the point itself where `points` are given whole. */
   const inside = (rows: Int32Array, values: NdArray, origin: NdArray | undefined): NdArray => {
@@ -118,21 +102,6 @@ export function threatModel(
       return inside(rows, moved, x);
     },
   };
-}
-
-function freeFeatures(
-  mask: NdArray<"bool"> | undefined,
-  n: number,
-  width: number,
-): ((at: number) => boolean) | undefined {
-  if (mask === undefined) return undefined;
-  const { dtype, data } = mask;
-  if (dtype !== "bool" || (data.length !== width && data.length !== n * width)) {
-    throw new TypeError(
-      expected("mask", `dtype bool with ${width} or ${n * width} values`, `${dtype} [${mask.shape}]`),
-    );
-  }
-  return data.length === width ? (at) => data[at % width] !== 0 : (at) => data[at] !== 0;
 }
 
 /** What has been found so far, for each example. */
