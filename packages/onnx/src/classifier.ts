@@ -12,13 +12,8 @@ import {
   takeRows,
 } from "@parapet/core";
 import { atLeastTwo, type Call, type Engine, type Held } from "./engine.ts";
+import type { Releasable } from "./onnx-classifier.ts";
 import type { RuntimeTensor } from "./runtime.ts";
-
-/** A model of onnxruntime; `release` frees its sessions. */
-export interface Releasable {
-  /** Frees the sessions; calls after it reject. May be called again. */
-  release(): Promise<void>;
-}
 
 export function differentiable(engine: Engine): DifferentiableClassifier & Releasable {
   const { source, queue, state } = engine;

@@ -3,14 +3,11 @@ import {
   createQueue,
   type DifferentiableClassifier,
   expected,
-  type Graphed,
-  type Layered,
   ParapetError,
   type Queue,
   type TrainableClassifier,
-  type TwiceDifferentiable,
 } from "@parapet/core";
-import { differentiable, type Releasable } from "./classifier.ts";
+import { differentiable } from "./classifier.ts";
 import { createEngine, type Engine, type Source, type State, stateOf } from "./engine.ts";
 import type { ElementType, Model, Tensor, TensorData, ValueInfo } from "./graph.ts";
 import { graphed } from "./graphed.ts";
@@ -18,6 +15,7 @@ import { findHead } from "./head.ts";
 import { layered } from "./layered.ts";
 import { frozenIn } from "./metadata.ts";
 import { inferenceGraph, runningStatistics } from "./modes.ts";
+import type { OnnxClassifier, Releasable } from "./onnx-classifier.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { probe } from "./probe.ts";
 import type { OnnxErrorCode } from "./problem.ts";
@@ -49,14 +47,6 @@ export interface OnnxOptions {
   /** Options of onnxruntime's sessions: threads, execution providers, ... */
   readonly session?: SessionOptions;
 }
-
-/** A model opened by `fromOnnx`: a white box with layers, a graph and second derivatives. */
-export interface OnnxClassifier
-  extends DifferentiableClassifier,
-    Releasable,
-    Layered<OnnxClassifier>,
-    Graphed<OnnxClassifier>,
-    TwiceDifferentiable {}
 
 /**
  * Opens an ONNX classifier as a model with gradients: the gradient is derived as another ONNX graph, and onnxruntime runs

@@ -9,8 +9,8 @@ import {
 } from "@parapet/core";
 import type { Dim } from "./derivative.ts";
 import type { Engine, Source } from "./engine.ts";
-import type { OnnxClassifier } from "./from-onnx.ts";
 import { type Attribute, attribute, type Graph, type Node, type Tensor, type TensorData } from "./graph.ts";
+import type { OnnxClassifier } from "./onnx-classifier.ts";
 import { probe } from "./probe.ts";
 import type { OnnxErrorCode } from "./problem.ts";
 import { pruned, untyped } from "./runtime.ts";

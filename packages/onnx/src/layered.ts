@@ -3,8 +3,8 @@ import { createBuilder } from "./builder.ts";
 import { firstRows, toArray } from "./classifier.ts";
 import type { Dim, ValueType } from "./derivative.ts";
 import { atLeastTwo, type Call, type Engine, type Source } from "./engine.ts";
-import type { OnnxClassifier } from "./from-onnx.ts";
 import { attribute } from "./graph.ts";
+import type { OnnxClassifier } from "./onnx-classifier.ts";
 
 /** Layers by name, as the file names the outputs of its nodes. `derive` opens a model on the same weights. */
 export function layered(engine: Engine, derive: (source: Source) => OnnxClassifier): Layered<OnnxClassifier> {

@@ -11,11 +11,12 @@ import {
   type TrainableClassifier,
 } from "@parapet/core";
 import type { Builder } from "./builder.ts";
-import { differentiable, type Releasable, toArray } from "./classifier.ts";
+import { differentiable, toArray } from "./classifier.ts";
 import type { Call, Engine } from "./engine.ts";
 import type { ValueInfo } from "./graph.ts";
 import type { LossKind } from "./loss-nodes.ts";
 import { asExported, type Variant } from "./modes.ts";
+import type { Releasable } from "./onnx-classifier.ts";
 import { descend, type Optimizer } from "./optimizers.ts";
 import { type Program, type RuntimeTensor, value } from "./runtime.ts";
 
