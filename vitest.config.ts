@@ -14,6 +14,9 @@ const browserDependencies = Object.keys(readJson("package.json").devDependencies
   /^(@tensorflow\/.*|fast-check|ndarray|seedrandom)$/.test(name),
 );
 
+// A page that is isolated from other origins has SharedArrayBuffer, without which WebAssembly has one thread.
+const isolated = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
 const node: TestProjectInlineConfiguration = {
   extends: true,
   test: {
@@ -27,7 +30,9 @@ const node: TestProjectInlineConfiguration = {
 const browser = (executablePath: string): TestProjectInlineConfiguration => ({
   extends: true,
   // One pre-bundle, made before the first test: finding a dependency later would reload the page in the middle of one.
-  optimizeDeps: { include: browserDependencies },
+  // onnxruntime-web starts its threads from its own file, and that of Node is never asked for.
+  optimizeDeps: { include: browserDependencies, exclude: ["onnxruntime-node", "onnxruntime-web"] },
+  server: { headers: isolated },
   test: {
     name: "browser",
     include: ["packages/*/test/**/*.{browser,shared}.test.ts", "tests/**/*.{browser,shared}.test.ts"],

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { registerFastGradients } from "@parapet/tfjs/fast-wasm";
 import * as tf from "@tensorflow/tfjs";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import { median, rounded } from "../statistics.ts";
 
 export const name = "wasm-gradients";
 
@@ -143,11 +144,3 @@ export async function run({ signal, log }: Options): Promise<Result> {
     },
   };
 }
-
-function median(times: readonly number[]): number {
-  const sorted = [...times].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-const rounded = (value: number): number => Math.round(value * 100) / 100;

@@ -38,7 +38,7 @@ export function differentiable(engine: Engine): DifferentiableClassifier & Relea
       const found = engine.gradientNodes(b, call.variant, kind, [input]);
       const name = b.add("Identity", [found.names[0]!]);
       gradientNames.set(key, name);
-      return { outputs: [logitsName, name], inputs: found.inputs };
+      return { outputs: [logitsName, name], inputs: found.inputs, checked: true };
     });
     const run = await program.run(feeds);
     const scores = firstRows(engine.toLogits(run[logitsName]!), n);

@@ -15,6 +15,7 @@ import {
 } from "@parapet/core";
 import { blockOf, copyBlocked, withBlocks } from "./blocked.ts";
 import { type Builder, createBuilder } from "./builder.ts";
+import { startChecked } from "./checked.ts";
 import { derivatives, undifferentiated } from "./derivatives/index.ts";
 import { differentiate } from "./differentiate.ts";
 import type { Graph, Model, Tensor } from "./graph.ts";
@@ -76,6 +77,8 @@ export interface Call {
 interface Request {
   readonly outputs: readonly string[];
   readonly inputs?: Graph["inputs"];
+  /** Whether the first answer is held against the CPU's where it comes from elsewhere. */
+  readonly checked?: boolean;
 }
 
 /** One model's graphs in onnxruntime, started when they are first needed. */
@@ -166,7 +169,7 @@ export function createEngine(source: Source, state: State, queue: Queue = create
     const b = createBuilder([...taken, ...namesOf({ ...variant, nodes, types })], await blockOf(runtime, session));
     const isConstant = (name: string) => constants.has(name);
     copyBlocked(b, nodes, types, isConstant, variant.asWritten ? new Set(types.keys()) : kept);
-    const { outputs, inputs = [] } = write(b);
+    const { outputs, inputs = [], checked = false } = write(b);
     const used = usedInputs(b.nodes, outputs);
     const maskInputs = variant.masks.map(({ name }) => value(name));
     const whole: Graph = {
@@ -177,7 +180,7 @@ export function createEngine(source: Source, state: State, queue: Queue = create
       initializers: stateless(new Map([...initializers, ...variant.initializers, ...b.initializers])),
     };
     const opsets = b.block > 0 ? withBlocks(model.opsets) : model.opsets;
-    const program = await startProgram(runtime, { ...model, opsets }, whole, session);
+    const program = await (checked ? startChecked : startProgram)(runtime, { ...model, opsets }, whole, session);
     return {
       ...program,
       // Only what the pruned graph takes.
@@ -236,7 +239,7 @@ export function createEngine(source: Source, state: State, queue: Queue = create
     },
 
     async logits(call, held) {
-      const program = await engine.program("logits", call.variant, () => ({ outputs: [logits] }));
+      const program = await engine.program("logits", call.variant, () => ({ outputs: [logits], checked: true }));
       const run = await program.run(engine.feeds(call, held));
       return engine.toLogits(run[logits]!);
     },

@@ -13,6 +13,7 @@ import type { ElementType, Model, Tensor, TensorData, ValueInfo } from "./graph.
 import { graphed } from "./graphed.ts";
 import { findHead } from "./head.ts";
 import { layered } from "./layered.ts";
+import { checkLimits } from "./limits.ts";
 import { frozenIn } from "./metadata.ts";
 import { inferenceGraph, runningStatistics } from "./modes.ts";
 import type { OnnxClassifier, Releasable } from "./onnx-classifier.ts";
@@ -92,6 +93,7 @@ export async function fromOnnx(
     throw new TypeError(expected("runtime", 'the namespace of "onnxruntime-node" or "onnxruntime-web"', runtime));
   }
   const { model: exported, output } = withTensorOutput(upgraded(readModel(bytes)), options.output);
+  checkLimits(exported.graph);
   const graph = inferenceGraph(exported.graph);
   const model = { ...exported, graph };
   const head = findHead(graph, output);

@@ -36,12 +36,15 @@ export interface OnnxRuntime {
 /** Options of the sessions, handed to onnxruntime as they are: threads, execution providers, ... */
 export type SessionOptions = Readonly<Record<string, unknown>>;
 
+/** What a run gives, by name. */
+export type Results = Readonly<Record<string, RuntimeTensor>>;
+
 /** A graph that runs. */
 export interface Program {
   run(
     feeds: Readonly<Record<string, RuntimeTensor>>,
     fetches?: Readonly<Record<string, RuntimeTensor | null>>,
-  ): Promise<Readonly<Record<string, RuntimeTensor>>>;
+  ): Promise<Results>;
   release(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export async function startProgram(
   graph: Graph,
   options: SessionOptions | undefined,
 ): Promise<Program> {
-  const bytes = writeModel({ ...model, graph: pruned(graph) });
+  const bytes = writeModel({ ...model, graph: withoutDropout(pruned(graph)) });
   const turn = turnsOf(runtime);
   let session: RuntimeSession;
   try {
@@ -110,6 +113,17 @@ export function pruned(graph: Graph): Graph {
   }
   const initializers = new Map([...graph.initializers].filter(([name]) => wanted.has(name)));
   return { ...graph, nodes: nodes.reverse(), initializers };
+}
+
+/** Dropout that drops nothing as what it is: onnxruntime-web's build for WebGPU does not have the operator. */
+function withoutDropout(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node): Node => {
+    const idle = (node.inputs[2] ?? "") === "" && (node.outputs[1] ?? "") === "";
+    if (node.op !== "Dropout" || node.domain !== "" || !idle) return node;
+    const { outputs } = node;
+    return { ...node, op: "Identity", inputs: node.inputs.slice(0, 1), outputs: outputs.slice(0, 1), attributes: {} };
+  });
+  return { ...graph, nodes };
 }
 
 /** All names that a node reads, those within its subgraphs included. */

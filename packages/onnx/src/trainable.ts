@@ -35,6 +35,7 @@ interface Planned {
 interface Written extends Omit<Planned, "program"> {
   readonly outputs: readonly string[];
   readonly inputs: readonly ValueInfo[];
+  readonly checked?: boolean;
 }
 
 /**
@@ -80,7 +81,7 @@ export function trainable(
       const { results, input: inputGradient, ...rest } = write(b);
       plans.set(name, { results, input: inputGradient });
       const extra = inputGradient === undefined ? [] : [inputGradient];
-      return { outputs: [...rest.outputs, ...results.values(), ...extra], inputs: rest.inputs };
+      return { ...rest, outputs: [...rest.outputs, ...results.values(), ...extra] };
     });
     return { program, ...plans.get(name)! };
   };
@@ -128,7 +129,7 @@ export function trainable(
       const results = new Map(weights.map((name, i) => [name, b.add("Identity", [found.names[i]!])]));
       const inputGradient = b.add("Mul", [found.names[weights.length]!, unscale]);
       const inputs = [...found.inputs, ...scalarInputs([scale, unscale])];
-      return { outputs: [logitsName], results, input: inputGradient, inputs };
+      return { outputs: [logitsName], results, input: inputGradient, inputs, checked: true };
     });
 
   const ready = (x: NdArray, loss: Loss, options: StepOptions): Call => {

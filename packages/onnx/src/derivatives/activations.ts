@@ -83,18 +83,23 @@ export const activations: Derivatives = {
   }),
   // dy [x > alpha]
   ThresholdedRelu: unary((c, dy, x) => masked(c, dy, greater(c, x, constant(c, float(c.node, "alpha", 1))))),
-  // dx = dy [y = x], which is within the bounds, included; a bound takes what is beyond it
+  // dx = dy [y = x], which is within the bounds, included; a bound takes what is beyond it, the upper one where they cross
   Clip: (c, [dy]) => {
-    const x = c.node.inputs[0]!;
-    const beyond = (index: number, side: "Less" | "Greater"): string | undefined => {
-      if (!has(c, index) || !c.needs(index)) return undefined;
-      const mask = c.b.add(side, [x, c.node.inputs[index]!]);
-      return unbroadcast(c, masked(c, dy!, mask), c.node.inputs[index]!);
+    const [x, lower = "", upper = ""] = c.node.inputs as [string, string?, string?];
+    const y = c.node.outputs[0]!;
+    const dLower = (): string => {
+      const beyond = c.b.add("Less", [x, lower]);
+      const mask = has(c, 2) ? c.b.add("And", [beyond, c.b.add("Equal", [y, lower])]) : beyond;
+      return unbroadcast(c, masked(c, dy!, mask), lower);
+    };
+    const dUpper = (): string => {
+      const raised = has(c, 1) ? c.b.add("Max", [x, lower]) : x;
+      return unbroadcast(c, masked(c, dy!, greater(c, raised, upper)), upper);
     };
     return [
-      c.needs(0) ? masked(c, dy!, c.b.add("Equal", [x, c.node.outputs[0]!])) : undefined,
-      beyond(1, "Less"),
-      beyond(2, "Greater"),
+      c.needs(0) ? masked(c, dy!, c.b.add("Equal", [x, y])) : undefined,
+      has(c, 1) && c.needs(1) ? dLower() : undefined,
+      has(c, 2) && c.needs(2) ? dUpper() : undefined,
     ];
   },
   // da = dy where the condition holds, db = dy where it does not
