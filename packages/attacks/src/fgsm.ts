@@ -1,5 +1,5 @@
 import type { Attack, Norm } from "@parapet/core";
-import { gradientAscent } from "./gradient-ascent.ts";
+import { gradientAscent } from "./shared/gradient-ascent.ts";
 
 /** Options of `fgsm`. */
 export interface FgsmOptions {

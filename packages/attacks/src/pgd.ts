@@ -1,5 +1,5 @@
 import { type Attack, checkNumber, type Norm } from "@parapet/core";
-import { gradientAscent } from "./gradient-ascent.ts";
+import { gradientAscent } from "./shared/gradient-ascent.ts";
 
 /** Options of `pgd`. */
 export interface PgdOptions {

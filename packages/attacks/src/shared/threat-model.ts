@@ -87,6 +87,12 @@ export function threatModel(
     },
 
     step(rows, current, gradient, stepSize) {
+      if (norm === "linf" && free === undefined) {
+        // What follows below, in one pass instead of four: most attacks of most users spend their own time here.
+        const data = new Float32Array(current.data.length);
+        linfStep(data, current.data, gradient.data, x.data, rows, lower, upper, stepSize, epsilon);
+        return { dtype: "float32", shape: gradient.shape, data };
+      }
       const direction = dualStep(usable(rows, current, gradient), norm).data;
       const perturbation = new Float32Array(direction.length);
       for (let i = 0; i < rows.length; i++) {
@@ -102,6 +108,34 @@ export function threatModel(
       return inside(rows, moved, x);
     },
   };
+}
+
+/** Along the sign of the gradient, back to the ball, back to the bounds; each rounded to float32. */
+function linfStep(
+  out: Float32Array,
+  current: Float32Array,
+  gradient: Float32Array,
+  x: Float32Array,
+  rows: Int32Array,
+  lower: Float32Array,
+  upper: Float32Array,
+  stepSize: number,
+  epsilon: number,
+): void {
+  const width = lower.length;
+  const radius = Math.fround(epsilon);
+  let at = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]! * width;
+    for (let j = 0; j < width; j++, at++) {
+      const g = gradient[at]!;
+      const from = x[row + j]!;
+      let d = Math.fround(current[at]! + (g > 0 ? stepSize : g < 0 ? -stepSize : 0) - from);
+      d = d > epsilon ? radius : d < -epsilon ? -radius : d;
+      const point = Math.fround(d + from);
+      out[at] = Math.max(lower[j]!, Math.min(upper[j]!, point));
+    }
+  }
 }
 
 /** What has been found so far, for each example. */
