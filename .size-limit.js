@@ -8,15 +8,15 @@ const budgets = {
   "@parapet/core": { all: "10.5 kB", least: ["{ createRng }", "1.4 kB"] },
   "@parapet/tfjs": { all: "9 kB", least: ["{ fromLayersModel }", "8.4 kB"] },
   "@parapet/tfjs/fast-wasm": { all: "6.9 kB", least: ["{ registerFastGradients }", "6.8 kB"] },
-  "@parapet/onnx": { all: "45 kB", least: ["{ fromOnnx }", "45 kB"] },
+  "@parapet/onnx": { all: "50 kB", least: ["{ fromOnnx }", "45 kB"] },
   "@parapet/attacks": { all: "70 kB", least: ["{ pgd }", "6 kB"] },
-  "@parapet/attacks/node": { all: "30 kB", least: ["{ evaluateInWorkers }", "30 kB"] },
   "@parapet/adversarial-training": { all: "5.5 kB", least: ["{ adversarialTraining }", "5.3 kB"] },
   "@parapet/testing": { all: "21 kB", least: ["{ classifierLaws }", "13.4 kB"] },
 };
 
 export default packages.flatMap(({ directory, manifest, entries }) =>
   Object.keys(entries).flatMap((entry) => {
+    if (entry.endsWith("/node")) return []; // no page loads it
     const budget = budgets[entry];
     if (budget === undefined) throw new Error(`${entry} has no budget in .size-limit.js`);
     const file = manifest.exports[`.${entry.slice(manifest.name.length)}`].default;

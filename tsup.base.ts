@@ -25,4 +25,5 @@ export default defineConfig({
   minify: false,
   splitting: true,
   external: [/^node:/],
+  removeNodeProtocol: false,
 });

@@ -24,7 +24,9 @@ function checkManifest({ name, manifest }) {
     type: "module",
     sideEffects: false,
     engines: readJson("package.json").engines,
-    files: ["dist", "src"],
+    files: existsSync(new URL(`../packages/${name}/schema`, import.meta.url))
+      ? ["dist", "schema", "src"]
+      : ["dist", "src"],
     publishConfig: { access: "public", provenance: true },
   };
   for (const [field, value] of Object.entries(fixed)) expect(`${at} ${field}`, value, manifest[field]);

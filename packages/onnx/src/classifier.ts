@@ -1,6 +1,7 @@
 import {
   type CallOptions,
   checkLossRows,
+  concatRows,
   type DifferentiableClassifier,
   expected,
   type GradientResult,
@@ -19,8 +20,19 @@ export function differentiable(engine: Engine): DifferentiableClassifier & Relea
   const { source, queue, state } = engine;
   const { inputShape, bounds, outputSize, input, logits: logitsName } = source;
 
-  const answer = async (call: Call, held: Held): Promise<NdArray> =>
-    firstRows(await engine.logits(atLeastTwo(call), held), call.x.shape[0]!);
+  /** A file whose batch is 1 is asked for one row after the other. */
+  const single = source.batches.length === 1;
+  const rowsOf = ({ x, keys, variant }: Call): Call[] =>
+    Array.from({ length: x.shape[0]! }, (_, i) => {
+      return { x: takeRows(x, Int32Array.of(i)), variant, keys: keys?.slice(i, i + 1) };
+    });
+
+  const answer = async (call: Call, held: Held): Promise<NdArray> => {
+    if (!single) return firstRows(await engine.logits(atLeastTwo(source, call), held), call.x.shape[0]!);
+    const rows: NdArray[] = [];
+    for (const row of rowsOf(call)) rows.push(await engine.logits(row, held));
+    return concatRows(rows);
+  };
 
   const logits = async (x: NdArray, options: CallOptions = {}): Promise<NdArray> => {
     const call = engine.call(x, options);
@@ -31,8 +43,17 @@ export function differentiable(engine: Engine): DifferentiableClassifier & Relea
   /** One run for logits and gradient, with the weights that are held. */
   const pull = async (call: Call, loss: Loss, held: Held): Promise<GradientResult> => {
     const n = call.x.shape[0]!;
-    const rows = atLeastTwo(call);
-    const { kind, feeds } = await engine.lossFeeds(rows, n === 1 ? loss.take(Int32Array.of(0, 0)) : loss, held);
+    if (single && n > 1) {
+      const scores = await answer(call, held);
+      const whole = loss.parts === 1 ? loss : linear(loss.cotangent(scores));
+      const gradients: NdArray[] = [];
+      for (const [i, row] of rowsOf(call).entries()) {
+        gradients.push((await pull(row, whole.take(Int32Array.of(i)), held)).gradient);
+      }
+      return { logits: scores, value: loss.value(scores), gradient: concatRows(gradients) };
+    }
+    const rows = atLeastTwo(source, call);
+    const { kind, feeds } = await engine.lossFeeds(rows, rows === call ? loss : loss.take(Int32Array.of(0, 0)), held);
     const key = `${kind} ${call.variant.key}`;
     const program = await engine.program(`gradient ${kind}`, call.variant, (b) => {
       const found = engine.gradientNodes(b, call.variant, kind, [input]);

@@ -1,8 +1,10 @@
 import { ParapetError } from "@parapet/core";
 import type { Builder } from "./builder.ts";
 import type { DerivativeContext, Derivatives, ValueType } from "./derivative.ts";
+import { isFloat } from "./derivatives/shared.ts";
 import type { Graph, Node, Tensor } from "./graph.ts";
 import type { OnnxErrorCode } from "./problem.ts";
+import { captured } from "./runtime.ts";
 
 /** What the differentiator needs to know about a graph. */
 export interface Differentiable {
@@ -47,7 +49,9 @@ export function differentiate(
   for (let i = graph.nodes.length - 1; i >= 0; i--) {
     const node = graph.nodes[i]!;
     const needs = node.inputs.map((input) => reached.has(input));
-    if (!needs.includes(true) || undifferentiated.has(node.op)) continue;
+    // What a branch reads from outside is no input, and has no derivative.
+    const within = node.op === "If" && captured(node).some((name) => reached.has(name));
+    if (!(needs.includes(true) || within) || undifferentiated.has(node.op)) continue;
     const dys = node.outputs.map((output) => (reached.has(output) ? total(output) : undefined));
     if (dys.every((dy) => dy === undefined)) continue;
     const derivative = node.domain === "" ? derivatives[node.op] : undefined;
@@ -84,9 +88,9 @@ function dependents(
 ): Set<string> {
   const reached = new Set(wrt);
   for (const node of nodes) {
-    if (undifferentiated.has(node.op) || !node.inputs.some((input) => reached.has(input))) continue;
+    if (undifferentiated.has(node.op) || !captured(node).some((input) => reached.has(input))) continue;
     for (const output of node.outputs) {
-      if (output !== "" && (types.get(output)?.dtype ?? "float32") === "float32") reached.add(output);
+      if (output !== "" && isFloat(types.get(output)?.dtype ?? "float32")) reached.add(output);
     }
   }
   return reached;

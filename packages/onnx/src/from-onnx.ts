@@ -9,11 +9,10 @@ import {
 } from "@parapet/core";
 import { differentiable } from "./classifier.ts";
 import { createEngine, type Engine, type Source, type State, stateOf } from "./engine.ts";
-import type { ElementType, Model, Tensor, TensorData, ValueInfo } from "./graph.ts";
+import type { Model, Tensor, ValueInfo } from "./graph.ts";
 import { graphed } from "./graphed.ts";
 import { findHead } from "./head.ts";
 import { layered } from "./layered.ts";
-import { checkLimits } from "./limits.ts";
 import { frozenIn } from "./metadata.ts";
 import { inferenceGraph, runningStatistics } from "./modes.ts";
 import type { OnnxClassifier, Releasable } from "./onnx-classifier.ts";
@@ -21,6 +20,7 @@ import type { Optimizer } from "./optimizers.ts";
 import { probe } from "./probe.ts";
 import type { OnnxErrorCode } from "./problem.ts";
 import { readModel } from "./proto/read.ts";
+import { ARRAYS } from "./proto/types.ts";
 import { writeModel } from "./proto/write.ts";
 import { type OnnxRuntime, type RuntimeTensor, type SessionOptions, toRuntime } from "./runtime.ts";
 import { twiceDifferentiable } from "./second-order.ts";
@@ -93,7 +93,6 @@ export async function fromOnnx(
     throw new TypeError(expected("runtime", 'the namespace of "onnxruntime-node" or "onnxruntime-web"', runtime));
   }
   const { model: exported, output } = withTensorOutput(upgraded(readModel(bytes)), options.output);
-  checkLimits(exported.graph);
   const graph = inferenceGraph(exported.graph);
   const model = { ...exported, graph };
   const head = findHead(graph, output);
@@ -123,24 +122,25 @@ export async function fromOnnx(
     return made;
   };
   const first = graph.inputs.find(({ name }) => name === (declared[0]?.name ?? open[0]?.name))?.shape?.[0];
-  const batches = typeof first === "number" ? ([first] as const) : ([2, 3] as const);
-  const found = await probe(runtime, model, feeds, head.logits, batches);
   if (typeof first === "number" && first !== 1) {
     throw new ParapetError<OnnxErrorCode>(
       "onnx/unsupported-model",
       expected("first axis of the input", "open or 1", first),
     );
   }
+  const batches = typeof first === "number" ? ([first] as const) : ([2, 3] as const);
+  const found = await probe(runtime, model, feeds, head.logits, batches);
 
   const type = found.types.get(head.logits);
-  const size = type?.shape[1];
-  if (type?.dtype !== "float32" || type.shape.length !== 2 || typeof size !== "number") {
+  const [rows, size] = type?.shape ?? [];
+  const isBatch = typeof rows === "number" ? rows === first : rows?.scale === 1 && rows.offset === 0;
+  if (type?.dtype !== "float32" || type.shape.length !== 2 || !isBatch || typeof size !== "number" || size < 1) {
     throw new ParapetError<OnnxErrorCode>(
       "onnx/unsupported-model",
       expected(
         `output "${output}"`,
         "float32 logits of shape [n, classes]",
-        `${type?.dtype} of rank ${type?.shape.length}`,
+        `${type?.dtype} ${JSON.stringify(type?.shape)}`,
       ),
     );
   }
@@ -188,6 +188,11 @@ export async function fromOnnx(
     },
     batches,
   };
+  if (optimizer !== undefined && batches.length === 1) {
+    throw new TypeError(
+      expected("optimizer", "none for a file whose batch is 1: export it with an open batch", optimizer.name),
+    );
+  }
   const weights = optimizer === undefined ? [] : trainableWeights(model, head.logits, options.frozen ?? []);
   const buffers = optimizer === undefined ? [] : [...runningStatistics(graph)];
   const initializers = new Map(
@@ -341,18 +346,12 @@ function sample(
   bounds: Bounds,
 ): RuntimeTensor {
   const size = shape.reduce((product, length) => product * length, n);
-  if (size > 1 << 28)
-    throw new ParapetError<OnnxErrorCode>("onnx/too-large", expected("input", "at most 2^28 numbers", size));
+  if (size > 1 << 26)
+    throw new ParapetError<OnnxErrorCode>("onnx/too-large", expected("input", "at most 2^26 numbers", size));
   const middle =
     typeof bounds.lower === "number" && typeof bounds.upper === "number" ? (bounds.lower + bounds.upper) / 2 : 0;
-  const data: TensorData[ElementType] =
-    dtype === "int64"
-      ? new BigInt64Array(size)
-      : dtype === "int32"
-        ? new Int32Array(size)
-        : dtype === "bool"
-          ? new Uint8Array(size)
-          : Float32Array.from({ length: size }, (_, i) => middle + 1e-3 * Math.sin(i));
+  const data = dtype === "string" ? new Array<string>(size).fill("") : new ARRAYS[dtype](size);
+  if (dtype === "float32") for (let i = 0; i < size; i++) data[i] = middle + 1e-3 * Math.sin(i);
   return toRuntime(runtime, { dtype, shape: [n, ...shape], data } as Tensor);
 }
 

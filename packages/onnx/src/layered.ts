@@ -31,7 +31,7 @@ export function layered(engine: Engine, derive: (source: Source) => OnnxClassifi
       const call = exactly(engine.call(x, options));
       const n = call.x.shape[0]!;
       return queue(async () => {
-        const rows = atLeastTwo(call);
+        const rows = atLeastTwo(source, call);
         const program = await engine.program(`activations ${names.join()}`, call.variant, () => ({
           outputs: [...new Set(names)],
         }));
@@ -46,8 +46,8 @@ export function layered(engine: Engine, derive: (source: Source) => OnnxClassifi
       checkLossRows(call.x, loss);
       const n = call.x.shape[0]!;
       return queue(async () => {
-        const rows = atLeastTwo(call);
-        const same = n === 1 ? loss.take(Int32Array.of(0, 0)) : loss;
+        const rows = atLeastTwo(source, call);
+        const same = rows === call ? loss : loss.take(Int32Array.of(0, 0));
         const { kind, feeds } = await engine.lossFeeds(rows, same, state.tensors);
         const key = `gradient at ${name} ${kind}`;
         const program = await engine.program(key, call.variant, (b) => {

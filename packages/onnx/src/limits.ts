@@ -1,85 +1,168 @@
-import { expected, ParapetError } from "@parapet/core";
-import type { Attribute, Graph, Node, Tensor } from "./graph.ts";
-import { brief, type OnnxErrorCode } from "./problem.ts";
+import { type Graph, int, type Model, type Node, type Tensor, type ValueInfo } from "./graph.ts";
+import { tooLarge, unsupported } from "./problem.ts";
+import { describe } from "./proto/read-graph.ts";
+import { captured, type OnnxRuntime, type RuntimeTensor, startProgram, toRuntime, untyped } from "./runtime.ts";
 
-/** Entries of one value, and of one setting: beyond what any classifier of today has. */
-const mostEntries = 2 ** 28;
-const largestSetting = 2 ** 20;
+/** No tensor has more axes, so no value of more elements is a shape. */
+const AXES = 64;
+/** The largest length, stride, axis, ... that a node states itself. */
+const SETTING = 2 ** 20;
+/** How many nodes are asked about at once, and in how many ways a value may go into one of them. */
+const TOGETHER = 2 ** 8;
 
-/** Nodes that run a graph as often as a value says: no bound is known before. */
-const UNBOUNDED = new Set(["Loop", "Scan", "SequenceMap"]);
+/** Operators that give no more than they take, though how much shows only when they run. */
+const SHRINKING = new Set(["NonZero", "Compress", "Unique", "NonMaxSuppression"]);
+/** Operators that take shapes, alone or behind their data. */
+const SHAPED = new Set(["ConstantOfShape", "Reshape", "Expand", "Resize", "Upsample", "Col2Im", "CenterCropPad"]);
+/** What may stand in a branch: it gives no more than it takes, either. */
+const KEEPING = new Set(["If", "Identity", "Constant", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice"]);
+/** Operators whose inputs all have to be there, though onnxruntime 1.30 does not look. */
+const COMPLETE = new Set(["Max", "Min", "Sum", "Mean", "Concat", "LayerNormalization"]);
 
-/** Inputs that say how large the output is; `sizes` are its lengths, `factors` are what lengths are multiplied by. */
-const SIZES: Readonly<Record<string, { readonly input: number; readonly kind: "sizes" | "factors" | "lengths" }>> = {
-  ConstantOfShape: { input: 0, kind: "sizes" },
-  Expand: { input: 1, kind: "sizes" },
-  Tile: { input: 1, kind: "factors" },
-  Upsample: { input: 1, kind: "factors" },
-  Pad: { input: 1, kind: "lengths" },
-  OneHot: { input: 1, kind: "lengths" },
-};
+type Values = Readonly<Record<string, RuntimeTensor>>;
 
 /**
- * Refuses a graph that says of itself that it will take more memory or time than a classifier needs, before anything is
- * run. What a graph only computes is not seen: a file that nobody vouches for is opened in a process with a limit.
+ * Runs a graph with every value as an output, after the runtime has been asked how large each will be: a small file may
+ * want any amount of memory. Where the graph computes shapes, it is run up to there, and asked about the rest. Loops are
+ * refused, and so is what onnxruntime is known to die of.
  *
- * @throws ParapetError "onnx/too-large" or "onnx/unsupported"
+ * @param feeds - the inputs
+ * @returns all values: inputs, initializers, and what the nodes give
+ * @throws ParapetError "onnx/too-large" beyond the limits; "onnx/unsupported" for loops, and where a size cannot be
+ * foreseen; "onnx/runtime" when onnxruntime cannot run the graph
  */
-export function checkLimits(graph: Graph): void {
-  const constants = new Map<string, Tensor>(graph.initializers);
-  for (const node of graph.nodes) {
-    const { value } = node.attributes;
-    if (node.op === "Constant" && value?.kind === "tensor") constants.set(node.outputs[0]!, value.value);
-  }
-  for (const node of graph.nodes) {
-    if (UNBOUNDED.has(node.op)) {
-      const what = expected(`node "${brief(node.name || node.outputs[0]!)}"`, "no repetition", node.op);
-      throw new ParapetError<OnnxErrorCode>("onnx/unsupported", what);
+export async function trialRun(runtime: OnnxRuntime, model: Model, feeds: Values): Promise<Values> {
+  const { nodes, initializers } = model.graph;
+  nodes.forEach(checkNode);
+  const held = Object.fromEntries(Array.from(initializers, ([name, tensor]) => [name, toRuntime(runtime, tensor)]));
+  // More than a network needs that holds and takes so much.
+  let left = Math.min(2 ** 30, 2 ** 10 * total(held) + Math.min(2 ** 27, 2 ** 24 + 2 ** 6 * total(feeds)));
+  let values = { ...held, ...feeds };
+  let most = nodes.length;
+  for (let start = 0; start < nodes.length; ) {
+    const part = askedTogether(nodes, start).slice(0, most);
+    const blind = hasGraph(part[0]!);
+    const sizes = new Map<string, number>();
+    const empty = new Set<string>();
+    const note = (name: string, type: string, shape: readonly number[]): void => {
+      const size = sizeOf(shape);
+      sizes.set(name, type === "string" ? size * AXES : size);
+      if (size === 0 && type.startsWith("float")) empty.add(name);
+    };
+    const inputs: ValueInfo[] = [];
+    const told = new Map<string, Tensor>();
+    const fed: Record<string, RuntimeTensor> = {};
+    for (const name of new Set(part.flatMap(captured))) {
+      const given = values[name];
+      if (given === undefined) continue;
+      const { type, dims, data } = given;
+      const tensor = { dtype: type, shape: dims, data } as Tensor;
+      note(name, type, dims);
+      // Small values may be shapes: the runtime is told those, and of all others what they are.
+      if (!blind && sizeOf(dims) <= AXES) told.set(name, tensor);
+      else {
+        inputs.push({ name, ...tensor, shape: blind ? undefined : dims });
+        fed[name] = given;
+      }
     }
-    for (const [name, attribute] of Object.entries(node.attributes)) {
-      if (attribute.kind === "graph") checkLimits(attribute.value);
-      else checkAttribute(node, name, attribute);
+    const refuseNothing = (node: Node): void => {
+      // What only moves elements can do with none, and Resize has lists that are empty where they are not used.
+      const moves = KEEPING.has(node.op) || /^(Resize|Concat|Split|Shape)$/.test(node.op);
+      const isEmpty = !moves && node.inputs.some((name) => empty.has(name));
+      if (isEmpty || (node.op === "OneHot" && sizes.get(node.inputs[1]!) === 0)) refuse(node, "elements");
+    };
+    for (const node of part) {
+      refuseNothing(node);
+      if (shapesOf(node).some((name) => sizes.get(name)! > AXES)) throw tooLarge(describe(node), "a shape", "more");
     }
-    checkInputs(node, constants);
+    const outputs = part.flatMap((node) => node.outputs.filter((name) => name !== "").map(untyped));
+    const program = await startProgram(
+      runtime,
+      model,
+      { name: "", inputs, outputs, initializers: told, nodes: part },
+      {
+        graphOptimizationLevel: "disabled",
+        logSeverityLevel: 4,
+        // Threads are started only where there is work for them.
+        ...(total(fed) < 2 ** 16 ? { intraOpNumThreads: 1 } : {}),
+      },
+    );
+    try {
+      for (const { name, type, shape } of program.outputs) {
+        if (shape?.every((length) => typeof length === "number" && length >= 0)) note(name, type!, shape as number[]);
+      }
+      most = part.findIndex((node) => !isAlone(node) && !node.outputs.every((name) => name === "" || sizes.has(name)));
+      if (most === 0) refuse(part[0]!, "results of a size that is known beforehand");
+      // Asked again about fewer.
+      if (most > 0) continue;
+      most = nodes.length;
+      for (const node of part) {
+        refuseNothing(node);
+        for (const name of node.outputs) left -= sizes.get(name) ?? 0;
+        if (left < 0) throw tooLarge(describe(node), "fewer elements", "more");
+      }
+      values = { ...values, ...(await program.run(fed)) };
+      start += part.length;
+    } finally {
+      await program.release();
+    }
   }
+  return values;
 }
 
-/** Strides, pads, kernels and the like; `shape` and `output_shape` are lengths of the output. */
-function checkAttribute(node: Node, name: string, attribute: Attribute): void {
-  if (attribute.kind !== "int" && attribute.kind !== "ints") return;
-  const values = attribute.kind === "int" ? [attribute.value] : attribute.value;
-  // Ends of slices say "to the end" with the largest numbers; classes of other domains have any number.
-  if (node.domain !== "" || node.op === "Slice" || node.op === "Constant" || name.startsWith("ax")) return;
-  const size = /^(output_)?shape$/.test(name) ? product(values) : 0;
-  const largest = Math.max(0, ...values.map(Math.abs));
-  if (size > mostEntries || largest > largestSetting) throw tooMuch(node, name, largest);
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+
+const total = (tensors: Values): number => Object.values(tensors).reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+
+const graphsOf = (node: Node): Graph[] =>
+  Object.values(node.attributes).flatMap((attribute) => (attribute.kind === "graph" ? [attribute.value] : []));
+
+const hasGraph = (node: Node): boolean => graphsOf(node).length > 0;
+
+/** Whether a node is run without knowing how much it will give. */
+const isAlone = (node: Node): boolean => SHRINKING.has(node.op) || hasGraph(node);
+
+/** The inputs of a node that are shapes. */
+const shapesOf = ({ op, inputs }: Node): readonly string[] =>
+  SHAPED.has(op) ? inputs.slice(inputs.length === 1 ? 0 : 1) : [];
+
+/**
+ * The nodes that can be asked about at once: not those that take shapes which the others make, and none into which one
+ * value goes in many ways. There axes or elements may have doubled that often, and the runtime writes them all down.
+ */
+function askedTogether(nodes: readonly Node[], start: number): readonly Node[] {
+  const ways = new Map<string, number>();
+  let end = start;
+  for (; end < nodes.length; end++) {
+    const node = nodes[end]!;
+    const sum = node.inputs.reduce((count, name) => count + (ways.get(name) ?? 1), 0);
+    if (end > start && (isAlone(node) || sum > TOGETHER || shapesOf(node).some((name) => ways.has(name)))) break;
+    if (isAlone(node)) return [node];
+    for (const name of node.outputs) ways.set(name, Math.max(1, sum));
+  }
+  return nodes.slice(start, end);
 }
 
-function checkInputs(node: Node, constants: ReadonlyMap<string, Tensor>): void {
-  const numbers = (index: number): number[] =>
-    Array.from((constants.get(node.inputs[index] ?? "")?.data ?? []) as ArrayLike<number | bigint>, Number);
-  const rule = Object.hasOwn(SIZES, node.op) ? SIZES[node.op] : undefined;
-  if (rule !== undefined) {
-    const values = numbers(rule.input);
-    const found = rule.kind === "lengths" ? Math.max(0, ...values.map(Math.abs)) : product(values);
-    if (found > (rule.kind === "sizes" ? mostEntries : largestSetting)) throw tooMuch(node, "size", found);
-  }
-  if (node.op === "Resize" || node.op === "Upsample") {
-    const scale = product(numbers(2));
-    const size = product(numbers(3));
-    if (scale > largestSetting || size > mostEntries) throw tooMuch(node, "size", Math.max(scale, size));
-  }
-  if (node.op === "Range") {
-    const [start = 0, limit = 0, step = 1] = [0, 1, 2].map((index) => numbers(index)[0]);
-    const count = Math.abs((limit - start) / step);
-    if (count > mostEntries) throw tooMuch(node, "length", count);
-  }
+function refuse(node: Node, expectation: string): never {
+  throw unsupported(describe(node), expectation, "others");
 }
 
-const product = (values: readonly number[]): number =>
-  values.length === 0 ? 0 : values.reduce((total, value) => total * Math.max(1, Math.abs(value)), 1);
-
-function tooMuch(node: Node, what: string, got: number): ParapetError<OnnxErrorCode> {
-  const name = `${what} of ${brief(node.op)} "${brief(node.name || node.outputs[0]!)}"`;
-  return new ParapetError("onnx/too-large", expected(name, "what fits a classifier", got));
+/** Refuses loops, settings that no classifier has, and what ends the process of onnxruntime 1.30. */
+function checkNode(node: Node): void {
+  const { op, domain, inputs, outputs, attributes } = node;
+  for (const { nodes } of graphsOf(node)) {
+    if (op !== "If" || !nodes.every((inner) => KEEPING.has(inner.op)))
+      refuse(node, "branches that keep what they take");
+    nodes.forEach(checkNode);
+  }
+  const numbers = Object.values(attributes).flatMap(({ kind, value }) =>
+    /^ints?$/.test(kind) ? (value as number) : [],
+  );
+  if (op !== "Constant" && domain === "" && numbers.some((number) => Math.abs(number) > SETTING))
+    throw tooLarge(describe(node), `settings of at most ${SETTING}`, "more");
+  if (op === "Split" && int(node, "num_outputs", outputs.length) !== outputs.length)
+    refuse(node, "as many outputs as it says");
+  if (op === "BatchNormalization" && int(node, "training_mode", 0) >>> 1 !== 0)
+    refuse(node, "a training_mode of 0 or 1");
+  if (COMPLETE.has(op) && inputs.includes("")) refuse(node, "all inputs");
 }

@@ -1,8 +1,9 @@
 import { expected, ParapetError } from "@parapet/core";
 import type { Dim, ValueType } from "./derivative.ts";
 import type { ElementType, Model, Tensor, TensorData } from "./graph.ts";
+import { trialRun } from "./limits.ts";
 import type { OnnxErrorCode } from "./problem.ts";
-import { type OnnxRuntime, type RuntimeTensor, startProgram, untyped } from "./runtime.ts";
+import type { OnnxRuntime, RuntimeTensor } from "./runtime.ts";
 
 /** What a trial run tells about a graph. */
 export interface Probe {
@@ -30,49 +31,38 @@ export async function probe(
   batches: readonly [number] | readonly [number, number],
 ): Promise<Probe> {
   const { graph } = model;
-  const names = graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ""));
-  const everything = { ...graph, outputs: names.map(untyped) };
-  // Without optimisation every value is still there.
-  const program = await startProgram(runtime, model, everything, {
-    graphOptimizationLevel: "disabled",
-    logSeverityLevel: 4,
-  });
-  try {
-    const runs: Readonly<Record<string, RuntimeTensor>>[] = [];
-    for (const n of batches) runs.push({ ...feeds(n), ...(await program.run(feeds(n))) });
-    const types = new Map<string, ValueType>();
-    const constants = new Map(graph.initializers);
-    for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
-    for (const [name, tensor] of Object.entries(runs[0]!)) {
-      const dims = runs.map((run) => run[name]!.dims);
-      if (dims.some((shape) => shape.length !== tensor.dims.length)) {
-        throw new ParapetError<OnnxErrorCode>(
-          "onnx/unsupported-model",
-          expected(
-            `rank of "${name}"`,
-            "one for every batch size",
-            dims.map((shape) => shape.length),
-          ),
-        );
-      }
-      const shape = tensor.dims.map((first, axis) => dim(first, dims[1]?.[axis], batches));
-      types.set(name, { dtype: tensor.type as ElementType, shape });
+  const runs: Readonly<Record<string, RuntimeTensor>>[] = [];
+  for (const n of batches) runs.push(await trialRun(runtime, model, feeds(n)));
+  const types = new Map<string, ValueType>();
+  const constants = new Map(graph.initializers);
+  for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
+  for (const [name, tensor] of Object.entries(runs[0]!)) {
+    const dims = runs.map((run) => run[name]!.dims);
+    if (dims.some((shape) => shape.length !== tensor.dims.length)) {
+      throw new ParapetError<OnnxErrorCode>(
+        "onnx/unsupported-model",
+        expected(
+          `rank of "${name}"`,
+          "one for every batch size",
+          dims.map((shape) => shape.length),
+        ),
+      );
     }
-    for (const node of graph.nodes) {
-      const inputs = node.inputs.filter((name) => name !== "");
-      const random = node.op.startsWith("Random") || node.op === "Bernoulli" || node.op === "Multinomial";
-      if (random || !inputs.every((name) => constants.has(name))) continue;
-      for (const name of node.outputs) {
-        const found = runs[0]![name];
-        if (found === undefined) continue;
-        const dtype = found.type as ElementType;
-        constants.set(name, { dtype, shape: [...found.dims], data: found.data as TensorData[ElementType] });
-      }
-    }
-    return { types, constants, answer: runs[0]![answer] };
-  } finally {
-    await program.release();
+    const shape = tensor.dims.map((first, axis) => dim(first, dims[1]?.[axis], batches));
+    types.set(name, { dtype: tensor.type as ElementType, shape });
   }
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.filter((name) => name !== "");
+    const random = node.op.startsWith("Random") || node.op === "Bernoulli" || node.op === "Multinomial";
+    if (random || !inputs.every((name) => constants.has(name))) continue;
+    for (const name of node.outputs) {
+      const found = runs[0]![name];
+      if (found === undefined) continue;
+      const dtype = found.type as ElementType;
+      constants.set(name, { dtype, shape: [...found.dims], data: found.data as TensorData[ElementType] });
+    }
+  }
+  return { types, constants, answer: runs[0]![answer] };
 }
 
 function dim(first: number, second: number | undefined, batches: readonly number[]): Dim {

@@ -17,6 +17,7 @@ export interface RuntimeTensor {
 
 /** A session of onnxruntime, structurally. */
 export interface RuntimeSession {
+  readonly outputMetadata?: readonly OutputInfo[];
   run(
     feeds: Readonly<Record<string, RuntimeTensor>>,
     fetches?: readonly string[] | Readonly<Record<string, RuntimeTensor | null>>,
@@ -39,8 +40,16 @@ export type SessionOptions = Readonly<Record<string, unknown>>;
 /** What a run gives, by name. */
 export type Results = Readonly<Record<string, RuntimeTensor>>;
 
+/** What is known of an output before a run: nothing where it is no tensor, and texts for lengths that are not known. */
+export interface OutputInfo {
+  readonly name: string;
+  readonly type?: string;
+  readonly shape?: readonly (number | string)[];
+}
+
 /** A graph that runs. */
 export interface Program {
+  readonly outputs: readonly OutputInfo[];
   run(
     feeds: Readonly<Record<string, RuntimeTensor>>,
     fetches?: Readonly<Record<string, RuntimeTensor | null>>,
@@ -66,6 +75,7 @@ export async function startProgram(
   }
   let released = false;
   return {
+    outputs: session.outputMetadata ?? [],
     async run(feeds, fetches) {
       try {
         return await turn(async () => {
@@ -127,7 +137,7 @@ function withoutDropout(graph: Graph): Graph {
 }
 
 /** All names that a node reads, those within its subgraphs included. */
-function captured(node: Node): string[] {
+export function captured(node: Node): string[] {
   const names = node.inputs.filter((name) => name !== "");
   for (const attribute of Object.values(node.attributes)) {
     if (attribute.kind === "graph") for (const inner of attribute.value.nodes) names.push(...captured(inner));

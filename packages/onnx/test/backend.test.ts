@@ -210,7 +210,7 @@ async function gradientOf(one: Case): Promise<string> {
   try {
     found = await probe(runtime, whole, () => fed(xs), "", [1]);
   } catch (error) {
-    return declined((error as Error).cause);
+    return declined((error as Error).cause ?? new Error(`${one.name}: ${(error as Error).message}`));
   }
   const dys = new Map(ys.map((y) => [y, units(found.types.get(y)!.shape as number[], random)]));
   const us = new Map(Array.from(xs, ([name, { shape }]) => [name, units(shape, random)]));

@@ -19,6 +19,7 @@ function strange(factor: number, created: string[] = []): OnnxRuntime {
         created.push(executionProviders[0]!);
         const scale = executionProviders[0] === "strange" ? factor : 1;
         return {
+          outputMetadata: session.outputMetadata,
           release: () => session.release(),
           async run(feeds: Record<string, node.Tensor>) {
             const results = await session.run(feeds);

@@ -116,7 +116,7 @@ export async function brokenBy<M extends Labeler>(
 }
 
 /** What every call of an attack is told. */
-export function contextFor({ keys, mask, signal }: CheckSubject) {
+function contextFor({ keys, mask, signal }: CheckSubject) {
   return { keys, ...(mask === undefined ? {} : { mask }), ...(signal === undefined ? {} : { signal }) };
 }
 

@@ -125,7 +125,7 @@ function drawNoise(run: Run<Labeler>, row: number, rng: Rng, draw: number, out: 
  * The point at a share of the way from the example to `point`: a blend for l1 and l2; for linf the projection of `point`
  * onto the ball whose radius is that share of its distance.
  */
-export function partWay(run: Run<Labeler>, row: number, norm: Norm, point: Float32Array, share: number): Float32Array {
+function partWay(run: Run<Labeler>, row: number, norm: Norm, point: Float32Array, share: number): Float32Array {
   const example = exampleOf(run, row);
   const out = new Float32Array(run.width);
   if (norm === "linf") {

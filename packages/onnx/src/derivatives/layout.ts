@@ -24,6 +24,7 @@ import {
   transposedAlong,
   unary,
   unbroadcast,
+  zeroMatrix,
   zerosLike,
 } from "./shared.ts";
 
@@ -305,7 +306,7 @@ function repeatedPad(c: Context, dy: string, mode: string, before: number[], aft
     if (front === 0 && after[axis] === 0) return value;
     const length = shapeOf(c, x)[axis] as number;
     const rows = front + length + after[axis]!;
-    const values = new Float64Array(rows * length);
+    const values = zeroMatrix(c, rows, length);
     for (let row = 0; row < rows; row++) values[row * length + source(row - front, length, mode)] = 1;
     const turned = transposedAlong(c, value, shape, axis, { rows, columns: length, values });
     shape[axis] = length;

@@ -34,8 +34,8 @@ export const linear: Derivatives = {
   // Y = alpha A' B' + beta C: dA' = alpha dY B'^T, dB' = alpha A'^T dY, dC = beta dY
   Gemm: (c, [dy]) => {
     const [a, b, bias] = c.node.inputs as [string, string, string];
-    const transA = int(c.node, "transA", 0) === 1;
-    const transB = int(c.node, "transB", 0) === 1;
+    const transA = int(c.node, "transA", 0) !== 0;
+    const transB = int(c.node, "transB", 0) !== 0;
     const alpha = float(c.node, "alpha", 1);
     const beta = float(c.node, "beta", 1);
     const da = (): string => (transA ? gemm(c, b, dy!, transB, true, alpha) : gemm(c, dy!, b, false, !transB, alpha));

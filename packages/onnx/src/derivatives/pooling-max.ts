@@ -2,7 +2,18 @@ import type { Derivative } from "../derivative.ts";
 import { attribute, ints } from "../graph.ts";
 import { grid, notNegative, product, spatial, type Windows, windowsOf } from "./conv-geometry.ts";
 import { spread } from "./conv-nodes.ts";
-import { type Context, floats, pad, range, reduceSum, reshapeLike, scalar, shapeOf, toFloat } from "./shared.ts";
+import {
+  type Context,
+  floats,
+  pad,
+  range,
+  reduceSum,
+  refuse,
+  reshapeLike,
+  scalar,
+  shapeOf,
+  toFloat,
+} from "./shared.ts";
 
 /*
  * dx = dy where x is its window's maximum. Equal maxima share dy equally, so that nothing is counted twice; PyTorch gives
@@ -72,6 +83,7 @@ function fromTiles(c: Context, dy: string, x: string, y: string, windows: Window
 /** Writes the windows out by a convolution with a filter for each tap, and adds them up again by its transpose. */
 function fromWindows(c: Context, dy: string, x: string, y: string, windows: Windows): string {
   const { kernel, strides, dilations, begin, end, input, output } = windows;
+  if (product(kernel) > 2 ** 12) refuse(c, `its windows have ${product(kernel)} entries`);
   const taps = grid(kernel);
   const { dtype } = c.type(x);
   const identity = taps.flatMap((_, i) => taps.map((_, j) => (i === j ? 1 : 0)));

@@ -29,7 +29,7 @@ function reduction(c: Context): Reduction | undefined {
   const given = ints(c.node, "axes") ?? constantInts(c, 1) ?? [];
   if (given.length === 0 && int(c.node, "noop_with_empty_axes", 0) === 1) return undefined;
   const all = given.length === 0 ? range(0, shape.length) : given.map((axis) => axisOf(axis, shape.length));
-  const axes = [...all].sort((p, q) => p - q);
+  const axes = [...new Set(all)].sort((p, q) => p - q);
   const kept = shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
   const keepdims = int(c.node, "keepdims", 1) === 1;
   return { axes, kept, keep: (value) => (keepdims ? value : unsqueeze(c, value, axes)) };

@@ -12,6 +12,7 @@ import {
   sameDim,
   shapeOf,
   transposedAlong,
+  zeroMatrix,
 } from "./shared.ts";
 
 /** Resampling: linear in its input, axis by axis, so that each axis is a product with a matrix. */
@@ -22,7 +23,7 @@ export const resize: Derivatives = {
 function resized(c: Context, dy: string, mode: string): string {
   const [x, y] = [c.node.inputs[0]!, c.node.outputs[0]!];
   const [from, to] = [shapeOf(c, x), shapeOf(c, y)];
-  if (int(c.node, "antialias", 0) === 1) refuse(c, "antialias");
+  if (int(c.node, "antialias", 0) !== 0) refuse(c, "antialias");
   const axes = (ints(c.node, "axes") ?? range(0, from.length)).map((axis) => axisOf(axis, from.length));
   const scales = constantScales(c);
   const shape: Dim[] = [...to];
@@ -101,7 +102,7 @@ function nearest(c: Context, o: number, input: number, output: number, scale: nu
 
 /** The share of each input in each output: [output, input]. */
 function matrix(c: Context, mode: string, input: number, output: number, scale: number): Float64Array {
-  const values = new Float64Array(output * input);
+  const values = zeroMatrix(c, output, input);
   const put = (o: number, i: number, weight: number): void => {
     values[o * input + Math.min(Math.max(i, 0), input - 1)]! += weight;
   };

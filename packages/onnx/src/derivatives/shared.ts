@@ -169,6 +169,12 @@ export function slice(
 /** The end of a slice that goes to the end, or (`-END`, with a step of -1) to the start. */
 export const END = 2 ** 31 - 1;
 
+/** Zeros for a matrix along an axis, row-major, as long as it is one that can be held. */
+export function zeroMatrix(c: Context, rows: number, columns: number): Float64Array {
+  if (rows * columns > 2 ** 24) refuse(c, `it takes a matrix of ${rows} x ${columns}`);
+  return new Float64Array(rows * columns);
+}
+
 /**
  * The cotangent of x where y = M x along an axis: `matrix` is row-major, [out, in]. As a product with a matrix, which
  * every provider has, and whose derivative is one too.

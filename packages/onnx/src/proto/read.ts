@@ -51,7 +51,7 @@ export function readModel(bytes: Uint8Array, options: { readonly limits?: Partia
   const read = readGraph(graph, budget, 0, values);
   checkOrder(read);
   if (functions.size > 0) refuseCalls(read, functions);
-  return { irVersion, opsets, producer, metadata, ...withoutOthers(read), values };
+  return { irVersion, opsets, producer, ...(metadata.size > 0 ? { metadata } : {}), ...withoutOthers(read), values };
 }
 
 function readOpset(reader: Reader, opsets: Map<string, number>): void {
