@@ -26,7 +26,7 @@ export interface CarliniWagnerOptions {
 
 /** The bounds lie where the tanh is 0.9: a feature at its bound has a derivative, and can move. */
 const REACH = 0.9;
-const EDGE = Math.atanh(REACH);
+const EDGE = /* @__PURE__ */ Math.atanh(REACH);
 
 /**
  * The attack of Carlini and Wagner, in l2 or linf: Adam on `c max(0, confidence - margin) + distance`, with `margin` the

@@ -48,7 +48,7 @@ export type CorruptionKind = keyof typeof kinds;
  * console.log(corruptionKinds.length, corruptionKinds[0]); // => 15 shot-noise
  * ```
  */
-export const corruptionKinds: readonly CorruptionKind[] = Object.keys(kinds) as CorruptionKind[];
+export const corruptionKinds: readonly CorruptionKind[] = /* @__PURE__ */ Object.keys(kinds) as CorruptionKind[];
 
 /** Options of `corrupt`. */
 export interface CorruptOptions {

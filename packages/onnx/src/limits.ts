@@ -89,7 +89,9 @@ export async function trialRun(runtime: OnnxRuntime, model: Model, feeds: Values
     );
     try {
       for (const { name, type, shape } of program.outputs) {
-        if (shape?.every((length) => typeof length === "number" && length >= 0)) note(name, type!, shape as number[]);
+        // Without a sign, as in a browser, a length that is not known is 2^32 - 1.
+        const isKnown = (length: unknown) => typeof length === "number" && length >= 0 && length !== 2 ** 32 - 1;
+        if (shape?.every(isKnown)) note(name, type!, shape as number[]);
       }
       most = part.findIndex((node) => !isAlone(node) && !node.outputs.every((name) => name === "" || sizes.has(name)));
       if (most === 0) refuse(part[0]!, "results of a size that is known beforehand");

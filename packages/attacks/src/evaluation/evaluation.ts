@@ -141,7 +141,15 @@ export interface RobustnessEvaluation {
   readonly exhibits: readonly Exhibit[];
 }
 
-/** The type of the evidence, as an in-toto predicate type. */
+/**
+ * The type of the evidence, as an in-toto predicate type.
+ *
+ * @example
+ * ```ts
+ * import { robustnessEvaluationType } from "@parapet/attacks";
+ * console.log(robustnessEvaluationType); // => urn:parapet:evidence:robustness-evaluation:v1
+ * ```
+ */
 export const robustnessEvaluationType = "urn:parapet:evidence:robustness-evaluation:v1";
 
 /** What was evaluated. */

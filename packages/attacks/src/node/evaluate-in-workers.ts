@@ -43,17 +43,17 @@ export interface WorkersOptions extends Omit<EvaluationOptions, "attacks" | "che
  * @throws what `evaluateRobustness` throws; what the module throws; ParapetError `attacks/worker-ended` when a thread
  *   ends before its work
  *
+ * The module, say `model.mjs`, is `export const createModel = ({ threads }) => ...` and
+ * `export const attacks = { pgd: pgd({ epsilon: 0.3 }) }`.
+ *
  * @example
- * ```js
- * // model.mjs: export const createModel = ({ threads }) => ...; export const attacks = { pgd: pgd({ epsilon: 0.3 }) };
+ * ```ts
  * import { evaluateInWorkers } from "@parapet/attacks/node";
- * const evaluation = await evaluateInWorkers(x, labels, {
- *   module: new URL("model.mjs", import.meta.url),
- *   norm: "linf",
- *   epsilon: 0.3,
- *   seed: 7,
- *   checkpoint: "evaluation.jsonl",
- * });
+ * import { ndArray } from "@parapet/core";
+ * const module = "data:text/javascript,export const attacks = {};"; // no createModel
+ * const options = { module, norm: "linf", epsilon: 0.3, seed: 7, workers: 2 } as const;
+ * const failure = await evaluateInWorkers(ndArray([0, 1], [1, 2]), [0], options).catch((error) => error.message);
+ * console.log(failure); // => "module" expected a module that exports createModel, got undefined
  * ```
  */
 export async function evaluateInWorkers(

@@ -43,7 +43,7 @@ interface Talk {
   answers: Answers;
 }
 
-const nothing: Answers = { reached: new Uint8Array(0), value: new Float32Array(0) };
+const nothing: Answers = { reached: /* @__PURE__ */ new Uint8Array(0), value: /* @__PURE__ */ new Float32Array(0) };
 
 /**
  * Runs a script for every example until it returns or its queries are spent. Every example is looked at first: what

@@ -60,20 +60,19 @@ export interface Run<M extends Labeler = DifferentiableClassifier> {
   progress(done: number, total: number): void;
 }
 
+/** A checked problem: what of a run needs no model. */
+export type Problem = Pick<Run<Labeler>, "x" | "n" | "width" | "lower" | "upper" | "keys"> & {
+  /** Undefined where there is no mask. */
+  readonly free: ((at: number) => boolean) | undefined;
+};
+
 /**
- * Checks a problem and opens a run.
+ * Checks a problem.
  *
- * @param name - of the attack: its random streams are its own
  * @throws TypeError when `x`, goal, mask, keys or rng do not fit the model
  * @throws RangeError when a value lies outside the bounds, or a class is none of the model's
  */
-export function openRun<M extends Labeler>(
-  name: string,
-  model: M,
-  input: NdArray,
-  goal: Goal,
-  context: AttackContext,
-): Run<M> {
+export function checkProblem(model: Labeler, input: NdArray, goal: Goal, context: AttackContext): Problem {
   const x = checkInput(model, input);
   const n = x.shape[0]!;
   const width = sizeOf(model.inputShape);
@@ -87,7 +86,23 @@ export function openRun<M extends Labeler>(
   }
   const keys = context.keys ?? exampleKeys(x, goal.classes);
   if (keys.length !== n) throw new TypeError(expected("keys", `${n} keys, one a row`, keys.length));
-  const free = freeFeatures(context.mask, n, width);
+  return { x, n, width, lower, upper, keys, free: freeFeatures(context.mask, n, width) };
+}
+
+/**
+ * Checks a problem and opens a run.
+ *
+ * @param name - of the attack: its random streams are its own
+ * @throws as `checkProblem`
+ */
+export function openRun<M extends Labeler>(
+  name: string,
+  model: M,
+  input: NdArray,
+  goal: Goal,
+  context: AttackContext,
+): Run<M> {
+  const { x, n, width, lower, upper, keys, free } = checkProblem(model, input, goal, context);
   const stream = context.rng.derive(name);
   const queries = new Int32Array(n);
   const gradients = new Int32Array(n);

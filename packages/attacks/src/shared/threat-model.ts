@@ -11,7 +11,7 @@ import {
   type Rng,
   sampleInBall,
 } from "@parapet/core";
-import { openRun } from "./run.ts";
+import { checkProblem } from "./run.ts";
 
 /** Where an attack may go: the ball around each example, inside the model's bounds, with masked features fixed. */
 export interface ThreatModel {
@@ -39,9 +39,8 @@ export function threatModel(
   context: AttackContext,
   ball: { readonly norm: Norm; readonly epsilon: number },
 ): ThreatModel {
-  const { x, width, lower, upper, keys, masked, free: isFree } = openRun("", model, input, goal, context);
+  const { x, width, lower, upper, keys, free } = checkProblem(model, input, goal, context);
   const { norm, epsilon } = ball;
-  const free = masked ? isFree : undefined;
 
   /** The nearest allowed point to x + perturbation, or to the point itself where `points` are given whole. */
   const inside = (rows: Int32Array, values: NdArray, origin: NdArray | undefined): NdArray => {
