@@ -74,15 +74,19 @@ export function* borderNormal(
   count: number,
   fill: (out: Float32Array) => void,
 ): Script<Float32Array> {
-  const { width } = run;
+  const { width, lower, upper, masked, free } = run;
   const points = new Float32Array(count * width);
   for (let i = 0; i < count; i++) {
     const u = points.subarray(i * width, (i + 1) * width);
     fill(u);
-    toUnit(run, row, u);
-    for (let j = 0; j < width; j++) u[j] = point[j]! + radius * u[j]!;
+    let total = 0;
+    for (let j = 0; j < width; j++) {
+      if (masked && !free(row * width + j)) u[j] = 0;
+      total += u[j]! * u[j]!;
+    }
+    const scale = total > 0 ? radius / Math.sqrt(total) : 0;
+    for (let j = 0; j < width; j++) u[j] = Math.max(lower[j]!, Math.min(upper[j]!, point[j]! + scale * u[j]!));
   }
-  confine(run, row, points);
   const { reached } = yield points;
   let sum = 0;
   for (let i = 0; i < count; i++) sum += 2 * reached[i]! - 1;

@@ -181,6 +181,18 @@ export function freeFeatures(
   return data.length === width ? (at) => data[at % width] !== 0 : (at) => data[at] !== 0;
 }
 
+/** Whether two rows are farther apart than `limit`, by more than rounding can make. */
+function isFarther(a: Float32Array, b: Float32Array, norm: BallNorm, limit: number): boolean {
+  const most = (norm === "l2" ? limit * limit : limit) * (1 + 1e-6);
+  let total = 0;
+  for (let j = 0; j < a.length && total <= most; j++) {
+    const d = Math.abs(a[j]! - b[j]!);
+    if (norm === "linf") total = Math.max(total, d);
+    else total += norm === "l2" ? d * d : norm === "l1" ? d : Number(d !== 0);
+  }
+  return total > most;
+}
+
 /** The nearest success that has been found for each example; the example itself, at distance 0, where it is one. */
 export class Nearest {
   /** Distance of the nearest success, Infinity while there is none. */
@@ -204,6 +216,8 @@ export class Nearest {
     const { width, x } = this.#run;
     const point = points.data.subarray(i * width, (i + 1) * width);
     const from = x.data.subarray(row * width, (row + 1) * width);
+    // Most of what is offered is farther away: seen at once, and without memory.
+    if (isFarther(point, from, this.#norm, this.distance[row]!)) return false;
     const one = (data: Float32Array): NdArray => ({ dtype: "float32", shape: [1, width], data });
     const size = distance(one(point), one(from), this.#norm).data[0]!;
     if (!(size < this.distance[row]! && size <= this.#epsilon)) return false;
