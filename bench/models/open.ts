@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { type DifferentiableClassifier, type NdArray, sizeOf } from "@parapet/core";
 import { fromOnnx, type OnnxClassifier } from "@parapet/onnx";
 import * as runtime from "onnxruntime-node";
@@ -12,10 +13,10 @@ export type NetworkName = keyof typeof networks;
 export async function openNetwork(
   name: NetworkName,
 ): Promise<{ readonly model: OnnxClassifier; readonly weights: Float32Array } | undefined> {
-  const file = new URL(`${name}.onnx`, import.meta.url);
-  if (!existsSync(file)) return undefined;
+  const bytes = read(new URL(`${name}.onnx`, import.meta.url));
+  if (bytes === undefined) return undefined;
   const session = { intraOpNumThreads: 1 };
-  const model = await fromOnnx(readFileSync(file), { runtime, bounds: { lower: 0, upper: 1 }, session });
+  const model = await fromOnnx(bytes, { runtime, bounds: { lower: 0, upper: 1 }, session });
   const { nodes, parameters } = await model.graph();
   const arrays = nodes
     .filter(({ op }) => op === "Conv" || op === "Gemm" || op === "MatMul")
@@ -27,6 +28,13 @@ export async function openNetwork(
     at += data.length;
   }
   return { model, weights };
+}
+
+/** The file, or what the compressed file beside it holds. */
+function read(file: URL): Uint8Array | undefined {
+  if (existsSync(file)) return readFileSync(file);
+  const packed = new URL(`${file.href}.gz`);
+  return existsSync(packed) ? gunzipSync(readFileSync(packed)) : undefined;
 }
 
 /** The largest difference of the logits here and there, to their scale: the two must be the same network. */

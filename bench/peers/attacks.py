@@ -17,11 +17,14 @@ import importlib.metadata
 import json
 import os
 import sys
+import tempfile
 import time
 import warnings
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # the libraries print
+here = os.getcwd()
+os.chdir(tempfile.mkdtemp())  # and leave files behind
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 warnings.filterwarnings("ignore")
 
@@ -86,7 +89,7 @@ def open_network(request):
 
 
 def auto_attack(model, x, y, request):
-    sys.path.insert(0, request["checkout"])
+    sys.path.insert(0, os.path.join(here, request["checkout"]))
     from autoattack import AutoAttack
 
     norm = {"linf": "Linf", "l2": "L2", "l1": "L1"}[request["norm"]]
@@ -208,7 +211,7 @@ def art_attack(model, attack, norm, o):
 
 def reference_attack(model, attack, norm, o):
     """FAB as the AutoAttack repository has it."""
-    sys.path.insert(0, o["checkout"])
+    sys.path.insert(0, os.path.join(here, o["checkout"]))
     from autoattack.fab_pt import FABAttack_PT
 
     assert attack == "fab"

@@ -1,67 +1,59 @@
-import { pgd } from "@parapet/attacks";
 import {
-  accuracy,
-  createRng,
-  type DifferentiableClassifier,
-  type NdArray,
-  type Rate,
-  untargeted,
-  wilson,
-} from "@parapet/core";
-import { type Digits, slice } from "./mnist.ts";
+  type EvaluationOptions,
+  evaluateRobustness,
+  fmn,
+  pgd,
+  type RobustnessEvaluation,
+  trustChecks,
+} from "@parapet/attacks";
+import { createRng, type DifferentiableClassifier } from "@parapet/core";
+import { percent } from "./chart.ts";
+import type { Digits } from "./mnist.ts";
 import type { ProgressLine } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 
-/** What is reported of a model. */
-export interface Evaluation {
-  readonly clean: Rate;
-  readonly pgd40: Rate;
-  /** Accuracy under attack for each radius, 0 first. */
-  readonly curve: readonly { readonly epsilon: number; readonly accuracy: Rate }[];
-  /** The adversarial images at the main radius, and the model's answers to the clean and to these images. */
-  readonly adversarial: NdArray;
-  readonly answers: { readonly clean: Int32Array; readonly adversarial: Int32Array };
-}
-
+/**
+ * How robust a model is: PGD in the ball that matters, FMN for the distance of the nearest wrong answer, and with it the
+ * whole curve; then the trust checks. With a `surrogate`, another model of the same task, they ask whether its adversarial
+ * examples do more than the model's own: that would be a sign of gradients that lead nowhere.
+ */
 export async function evaluate(
   name: string,
   model: DifferentiableClassifier,
-  test: Digits,
-  { epsilon, testAttack, curveRadii, curveImages }: Settings,
+  surrogate: DifferentiableClassifier | undefined,
+  { x, labels }: Digits,
+  { epsilon, testAttack, distanceAttack, curveRadii }: Settings,
   seed: number,
+  record: Pick<EvaluationOptions, "subject" | "versions" | "command">,
   progress: ProgressLine,
   signal: AbortSignal,
-): Promise<Evaluation> {
-  const answers = (await model.labels(test.x, { signal })).data;
-  const clean = accuracy({ dtype: "int32", shape: [answers.length], data: answers }, test.labels);
-  progress.done(`${name}: ${(100 * clean.rate).toFixed(1)} % of ${clean.total} clean test images right`);
-
-  const under = async (radius: number, { x, labels }: Digits) => {
-    const attack = pgd({ norm: "linf", epsilon: radius, ...testAttack, earlyStop: true });
-    const { adversarial, success } = await attack(model, x, untargeted(labels), {
-      rng: createRng(seed).derive("evaluation"),
-      signal,
-      onProgress: ({ done, total }) =>
-        progress.update(`${name}: PGD-${testAttack.steps}, epsilon ${radius}   ${Math.floor((100 * done) / total)} %`),
-    });
-    return { adversarial, rate: wilson(success.data.filter((reached) => reached === 0).length, labels.length) };
-  };
-
-  const main = await under(epsilon, test);
+): Promise<RobustnessEvaluation> {
+  const evaluation = await evaluateRobustness(model, x, labels, {
+    attacks: {
+      [`PGD-${testAttack.steps}`]: {
+        attack: pgd({ norm: "linf", epsilon, ...testAttack }),
+        parameters: { ...testAttack },
+      },
+      [`FMN-${distanceAttack.steps}`]: {
+        attack: fmn({ norm: "linf", ...distanceAttack }),
+        parameters: { ...distanceAttack },
+      },
+    },
+    norm: "linf",
+    epsilon,
+    radii: curveRadii,
+    checks: trustChecks(surrogate === undefined ? {} : { surrogate }),
+    rng: createRng(seed),
+    seed,
+    ...record,
+    signal,
+    onProgress: ({ task, done, total }) => progress.update(`${name}: ${task}   ${Math.floor((100 * done) / total)} %`),
+  });
+  const { clean, robust, checks } = evaluation;
+  const flags = checks.filter(({ flag }) => flag === true);
   progress.done(
-    `${name}: ${(100 * main.rate.rate).toFixed(1)} % right under PGD-${testAttack.steps}, epsilon ${epsilon}`,
+    `${name}: ${percent(clean.rate)} right, ${percent(robust.rate)} under attack, linf ${epsilon}; ` +
+      `${checks.length} trust checks, ${flags.length === 0 ? "no flag" : `flagged: ${flags.map((one) => one.name).join(", ")}`}`,
   );
-  const curve = [{ epsilon: 0, accuracy: clean }];
-  for (const radius of curveRadii) {
-    const rate = radius === epsilon ? main.rate : (await under(radius, slice(test, 0, curveImages))).rate;
-    curve.push({ epsilon: radius, accuracy: rate });
-  }
-  const adversarialAnswers = (await model.labels(main.adversarial, { signal })).data;
-  return {
-    clean,
-    pgd40: main.rate,
-    curve,
-    adversarial: main.adversarial,
-    answers: { clean: answers, adversarial: adversarialAnswers },
-  };
+  return evaluation;
 }

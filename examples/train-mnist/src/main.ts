@@ -1,9 +1,10 @@
 // Trains a small CNN on MNIST, attacks it, hardens it by adversarial training, and attacks it again.
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createRng } from "@parapet/core";
+import { createRng, type TrainableClassifier } from "@parapet/core";
 import { evaluate } from "./evaluate.ts";
 import { loadMnist, slice } from "./mnist.ts";
 import { createModel, type EngineName, startEngine } from "./model.ts";
@@ -55,20 +56,26 @@ async function main(engine: EngineName): Promise<void> {
     `MNIST: ${split} training, ${settings.validationImages} validation, ${images.labels.length} test images`,
   );
 
+  const command = `npm run demo -- --seed ${seed} --engine ${engine}`;
+  const versions = { parapet: versionOf("../../../package.json"), engine: running, node: process.version };
+  const judge = async (name: string, model: TrainableClassifier, weights: Uint8Array, other?: TrainableClassifier) => {
+    const subject = { name, digest: { sha256: createHash("sha256").update(weights).digest("hex") } };
+    const record = { subject, versions, command };
+    return evaluate(name, model, other, images, settings, seed, record, progress, signal);
+  };
+
   const plain = await createModel(seed, engine);
   const rng = createRng(seed).derive("standard");
   await timed("standard training", () => trainStandard(plain, training, settings, rng, progress, signal));
-  const standard = await timed("attacks on the standard model", () =>
-    evaluate("standard model", plain, images, settings, seed, progress, signal),
-  );
+  const plainWeights = await weightsOf(plain);
+  const standard = await timed("attacks on the standard model", () => judge("standard model", plain, plainWeights));
 
   const robust = await createModel(seed, engine);
   const history = await timed("adversarial training", () =>
     trainHardened(robust, training, validation, settings, seed, progress, signal),
   );
-  const hardened = await timed("attacks on the hardened model", () =>
-    evaluate("hardened model", robust, images, settings, seed, progress, signal),
-  );
+  const weights = await weightsOf(robust);
+  const hardened = await timed("attacks on the hardened model", () => judge("hardened model", robust, weights, plain));
 
   const report: Report = {
     standard,
@@ -76,17 +83,14 @@ async function main(engine: EngineName): Promise<void> {
     seed,
     settings,
     training: history,
-    versions: {
-      parapet: (
-        JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }
-      ).version,
-      engine: running,
-      node: process.version,
-      processor: cpus()[0]?.model ?? "unknown",
-    },
+    versions: { ...versions, processor: cpus()[0]?.model ?? "unknown" },
     durationsMs,
-    command: `npm run demo -- --seed ${seed} --engine ${engine}`,
+    command,
   };
-  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images, await weightsOf(robust));
+  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images.x, weights);
   process.stdout.write(`\n${table(report)}\n\nReport: ${page}\n`);
+}
+
+function versionOf(file: string): string {
+  return (JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8")) as { version: string }).version;
 }

@@ -1,10 +1,8 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Rate } from "@parapet/core";
+import { type RobustnessEvaluation, toHtml } from "@parapet/attacks";
+import type { NdArray, Rate } from "@parapet/core";
 import { accuracyChart, percent } from "./chart.ts";
-import type { Evaluation } from "./evaluate.ts";
-import type { Digits } from "./mnist.ts";
-import { greyPng } from "./png.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Report {
@@ -14,17 +12,25 @@ export interface Report {
   readonly durationsMs: Readonly<Record<string, number>>;
   readonly training: unknown;
   readonly command: string;
-  readonly standard: Evaluation;
-  readonly hardened: Evaluation;
+  readonly standard: RobustnessEvaluation;
+  readonly hardened: RobustnessEvaluation;
 }
 
-/** Writes the report and the hardened weights, each file in one piece or not at all. Returns the path of the page. */
-export function writeReport(folder: string, report: Report, test: Digits, weights: Uint8Array): string {
+/**
+ * Writes the report, an evaluation of each model as a page and as JSON, and the hardened weights; each file in one piece or
+ * not at all. Returns the path of the page to begin with.
+ */
+export function writeReport(folder: string, report: Report, x: NdArray, weights: Uint8Array): string {
   mkdirSync(folder, { recursive: true });
-  const page = join(folder, "report.html");
-  writeWhole(join(folder, "report.json"), `${JSON.stringify(asJson(report), null, 2)}\n`);
+  const { standard, hardened } = report;
+  for (const [name, evaluation] of Object.entries({ standard, hardened })) {
+    writeWhole(join(folder, `${name}.json`), `${JSON.stringify(evaluation)}\n`);
+    writeWhole(join(folder, `${name}.html`), toHtml(evaluation, { x, title: `MNIST, ${name} model` }));
+  }
   writeWhole(join(folder, "hardened.bin"), weights);
-  writeWhole(page, asHtml(report, test));
+  writeWhole(join(folder, "report.json"), `${JSON.stringify(asJson(report), null, 2)}\n`);
+  const page = join(folder, "report.html");
+  writeWhole(page, asHtml(report));
   return page;
 }
 
@@ -34,25 +40,33 @@ function writeWhole(path: string, content: string | Uint8Array): void {
 }
 
 function asJson({ standard, hardened, ...rest }: Report): unknown {
-  const figures = ({ clean, pgd40, curve }: Evaluation) => ({ clean, pgd40, curve });
+  const figures = ({ clean, robust, attacks, curve, checks }: RobustnessEvaluation) => ({
+    clean,
+    robust,
+    attacks,
+    curve,
+    checks: checks.map(({ name, flag, says }) => ({ name, flag, says })),
+  });
   return { standard: figures(standard), hardened: figures(hardened), ...rest };
 }
 
 /** The table of the terminal. */
 export function table({ standard, hardened, settings }: Report): string {
   const cell = ({ rate, low, high }: Rate) => `${percent(rate)}  [${percent(low)}, ${percent(high)}]`.padEnd(28);
-  const attack = `PGD-${settings.testAttack.steps}, linf ${settings.epsilon}`;
+  const names = standard.attacks.map(({ name }) => name);
+  const row = (name: string, { clean, attacks, robust }: RobustnessEvaluation) =>
+    name.padEnd(22) + [clean, ...attacks.map(({ accuracy }) => accuracy), robust].map(cell).join("");
   return [
-    `${"".padEnd(22)}${"clean".padEnd(28)}${attack}`,
-    `${"standard training".padEnd(22)}${cell(standard.clean)}${cell(standard.pgd40)}`,
-    `${"adversarial training".padEnd(22)}${cell(hardened.clean)}${cell(hardened.pgd40)}`,
-    `${standard.clean.total} test images; 95 % Wilson intervals`,
+    `${"".padEnd(22)}${["clean", ...names, "worst case"].map((name) => name.padEnd(28)).join("")}`,
+    row("standard training", standard),
+    row("adversarial training", hardened),
+    `${standard.clean.total} test images; linf ${settings.epsilon}; 95 % Wilson intervals`,
   ]
     .map((line) => line.trimEnd())
     .join("\n");
 }
 
-function asHtml(report: Report, test: Digits): string {
+function asHtml(report: Report): string {
   const { standard, hardened, settings, seed, versions, durationsMs, command } = report;
   const rate = ({ rate, low, high, count, total }: Rate) =>
     `<td>${percent(rate)}<small>${count} of ${total}; ${percent(low)} to ${percent(high)}</small></td>`;
@@ -60,21 +74,15 @@ function asHtml(report: Report, test: Digits): string {
     { name: "adversarial", color: "#0b7285", points: hardened.curve },
     { name: "standard", color: "#c92a2a", points: standard.curve },
   ]);
-  const picture = (data: Float32Array, i: number, answer: number, label: number) =>
-    `<td class="${answer === label ? "right" : "wrong"}"><img alt="" src="${greyPng(data.subarray(i * 784, (i + 1) * 784), 28, 28)}"><b>${answer}</b></td>`;
-  const examples = Array.from({ length: 10 }, (_, digit) => test.labels.indexOf(digit)).filter((i) => i >= 0);
-  const row = (title: string, cells: (i: number) => string) =>
-    `<tr><th>${title}</th>${examples.map(cells).join("")}</tr>`;
-  const grid = [
-    row("clean, standard model", (i) => picture(test.x.data, i, standard.answers.clean[i]!, test.labels[i]!)),
-    row("attacked, standard model", (i) =>
-      picture(standard.adversarial.data, i, standard.answers.adversarial[i]!, test.labels[i]!),
-    ),
-    row("clean, hardened model", (i) => picture(test.x.data, i, hardened.answers.clean[i]!, test.labels[i]!)),
-    row("attacked, hardened model", (i) =>
-      picture(hardened.adversarial.data, i, hardened.answers.adversarial[i]!, test.labels[i]!),
-    ),
-  ];
+  const checked = ({ checks }: RobustnessEvaluation) => {
+    const flagged = checks.filter(({ flag }) => flag === true).length;
+    const open = checks.filter(({ flag }) => flag === null).length;
+    return `${checks.length - open} run, ${flagged === 0 ? "no flag" : `${flagged} flagged`}`;
+  };
+  const row = (title: string, page: string, evaluation: RobustnessEvaluation) => {
+    const rates = [evaluation.clean, ...evaluation.attacks.map(({ accuracy }) => accuracy), evaluation.robust];
+    return `<tr><th><a href="${page}">${title}</a></th>${rates.map(rate).join("")}<td>${checked(evaluation)}</td></tr>`;
+  };
   const facts: Record<string, string> = {
     seed: String(seed),
     command,
@@ -97,31 +105,24 @@ function asHtml(report: Report, test: Digits): string {
   td small { display: block; opacity: 0.7; }
   svg { width: 100%; max-width: 45rem; } svg text { font-size: 13px; } svg text:not(.name) { fill: currentColor; } svg .name { font-weight: 600; }
   svg .grid { stroke: var(--line); }
-  .digits td { padding: 0.2rem; text-align: center; border: 0; } .digits th { font-weight: 400; border: 0; }
-  .digits img { display: block; width: 56px; image-rendering: pixelated; border: 3px solid; }
-  .right img { border-color: #0b7285; } .wrong img { border-color: #c92a2a; } .wrong b { color: #c92a2a; }
   .facts td { font-family: ui-monospace, monospace; font-size: 0.85rem; overflow-wrap: anywhere; }
 </style>
 <h1>MNIST, before and after adversarial training</h1>
 <p>Two convolutional networks of the same kind, asked about ${standard.clean.total} test images that were used for nothing else.
-The attack may change every pixel by at most ${settings.epsilon} (of 1) and takes ${settings.testAttack.steps} gradient steps
-(PGD, linf) from one random start.</p>
+The attacks may change every pixel by at most ${settings.epsilon} (of 1): PGD takes ${settings.testAttack.steps} gradient steps from
+one random start, FMN looks in ${settings.distanceAttack.steps} steps for the nearest wrong answer. The pages of the two models
+have the attacks, trust checks and adversarial images.</p>
 <table>
-<tr><th></th><th>clean</th><th>PGD-${settings.testAttack.steps}, epsilon ${settings.epsilon}</th></tr>
-<tr><th>standard training</th>${rate(standard.clean)}${rate(standard.pgd40)}</tr>
-<tr><th>adversarial training</th>${rate(hardened.clean)}${rate(hardened.pgd40)}</tr>
+<tr><th></th><th>clean</th>${standard.attacks.map(({ name }) => `<th>${name}</th>`).join("")}<th>worst case</th><th>trust checks</th></tr>
+${row("standard training", "standard.html", standard)}
+${row("adversarial training", "hardened.html", hardened)}
 </table>
 <h2>Accuracy under attack, by size of the change</h2>
 ${chart}
-<p>Bands are 95 % Wilson intervals; ${settings.curveImages} images for radii other than 0 and ${settings.epsilon}.</p>
-<h2>What the models saw, and what they answered</h2>
-<table class="digits">
-${grid.join("\n")}
-</table>
-<p>A red frame is a wrong answer.</p>
+<p>Right at every point that was found within the radius. Bands are 95 % Wilson intervals.</p>
 <h2>What this does not show</h2>
-<p>PGD with one restart is an upper bound on robustness: a stronger attack can find more, and attacks in other norms or
-beyond ${settings.epsilon} are not defended against at all. The model was trained against single-step attacks; its figure
+<p>The worst case over two attacks is an upper bound on robustness: a stronger attack (autoAttack) can find more, and attacks
+in other norms or beyond ${settings.epsilon} are not defended against at all. The model was trained against single-step attacks; its figure
 holds for this attack, this data and this seed.</p>
 <h2>How it was made</h2>
 <table class="facts">

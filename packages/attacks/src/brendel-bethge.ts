@@ -16,7 +16,7 @@ export interface BrendelBethgeOptions {
   readonly norm?: Norm;
   /** Number of steps, default 1000. */
   readonly steps?: number;
-  /** Euclidean length of the first step, as a share of the distance; default 0.3. It falls to a thousandth of that. */
+  /** Euclidean length of the first step, as a share of the distance; default 1. It falls to a thousandth of that. */
   readonly stepSize?: number;
   /** Where to start from: an attack that reaches the goal, however far away. Default: uniform noise that does. */
   readonly start?: Attack;
@@ -60,7 +60,7 @@ const HALVINGS = 10;
  * searches; the radius is relative to the distance; a start is uniform noise or another attack; no l0.
  */
 export function brendelBethge(options: BrendelBethgeOptions = {}): Attack {
-  const { norm = "l2", steps = 1000, stepSize = 0.3, start, draws = 50 } = options;
+  const { norm = "l2", steps = 1000, stepSize = 1, start, draws = 50 } = options;
   const { epsilon = Number.POSITIVE_INFINITY, batchSize = 128 } = options;
   checkNorm(norm);
   checkMinimumNorm({ norm, epsilon, batchSize });

@@ -8,7 +8,8 @@ export interface CarliniWagnerOptions {
   readonly norm?: "l2" | "linf";
   /** Steps of Adam for each constant (l2) or limit (linf); default 1000. */
   readonly steps?: number;
-  /** Rate of Adam, in the space where the box is about [-1, 1]; default 0.01. */
+  /** Rate of Adam, in the space where a feature's way from bound to bound is 2.9: `steps * stepSize`
+   * should be about 2 or more; default 0.01. */
   readonly stepSize?: number;
   /** How many constants (l2) or limits (linf) are tried; default 9. */
   readonly searchSteps?: number;

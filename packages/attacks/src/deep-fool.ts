@@ -27,9 +27,6 @@ export interface DeepFoolOptions {
   readonly batchSize?: number;
 }
 
-/** Steps after which features at a bound are left out: they stop an example that has not crossed a border by then. */
-const PATIENCE = 5;
-
 /**
  * DeepFool: again and again the shortest way to the nearest border, as if the model were linear:
  * `d <- d + (|z_y - z_k| / ||g_k||_2^2) g_k` with `g_k` the gradient of `z_k - z_y`, for the class k whose border is nearest,
@@ -56,7 +53,7 @@ const PATIENCE = 5;
  *
  * Source: S.-M. Moosavi-Dezfooli, A. Fawzi and P. Frossard, "DeepFool: a simple and accurate method to fool deep neural
  * networks", 2016, https://arxiv.org/abs/1511.04599, algorithm 2 and section 3.3. Differences from the paper: points are
- * clipped to the bounds, and after five steps features at a bound are left out; only the likeliest classes, as in the authors' code; targets, which
+ * clipped to the bounds, and after half of the steps features at a bound are left out; only the likeliest classes, as in the authors' code; targets, which
  * the paper has not: each step leads to the border with the likeliest other class.
  */
 export function deepFool(options: DeepFoolOptions = {}): Attack {
@@ -76,9 +73,11 @@ export function deepFool(options: DeepFoolOptions = {}): Attack {
     let active = range(0, rows.length); // indices into `rows`; `points` has one row for each
     for (let step = 0; step < steps && active.length > 0; step++) {
       await pace();
+      // Features at a bound can stop an example on its way: when half of the steps have not crossed a border, they stay put.
+      const hold = step >= steps / 2;
       const border = await (rivals
-        ? nearestBorder(run, rows, active, points, rivals, norm, step >= PATIENCE, batchSize)
-        : borderOfTarget(run, rows, active, points, norm, step >= PATIENCE));
+        ? nearestBorder(run, rows, active, points, rivals, norm, hold, batchSize)
+        : borderOfTarget(run, rows, active, points, norm, hold));
       active.forEach((place, i) => {
         const { steepness, gap, gradient } = border;
         const rounding = roundingOf(search.logits, place) * 2 ** Math.min(step, 12);

@@ -14,7 +14,7 @@ export interface SignOptOptions extends StartOptions {
   readonly queries?: number;
   /** Random directions in one estimate of the gradient, >= 1; default 100. */
   readonly samples?: number;
-  /** How far a direction of length 1 is moved to see whether the border comes nearer, > 0; default 0.01. */
+  /** How far a direction of length 1 is moved to see whether the border comes nearer, > 0; default 0.03. */
   readonly smoothing?: number;
   /** Points in one call of the model; default 128. No effect on the result. */
   readonly batchSize?: number;
@@ -46,11 +46,12 @@ export interface SignOptOptions extends StartOptions {
  *
  * Source: M. Cheng et al., "Sign-OPT: A Query-Efficient Hard-label Adversarial Attack", 2020,
  * https://arxiv.org/abs/1909.10773, algorithm 1. Differences from the paper: the mean of the signs is subtracted from them;
- * the estimate is scaled to length 1 before the step; one start from noise instead of the best of 100 directions; the linf
+ * the estimate is scaled to length 1 before the step; the start is the best of up to 200 noise images of three kinds
+ * instead of 100 directions; the linf
  * variant, which the paper does not spell out, is projected descent by signs.
  */
 export function signOpt(options: SignOptOptions = {}): Attack<Labeler> {
-  const { norm = "l2", epsilon, queries = 10_000, samples = 100, smoothing = 0.01, batchSize = 128 } = options;
+  const { norm = "l2", epsilon, queries = 10_000, samples = 100, smoothing = 0.03, batchSize = 128 } = options;
   if (norm !== "l2" && norm !== "linf") throw new TypeError(expected("norm", '"l2" or "linf"', norm));
   checkBudget({ epsilon, queries, batchSize, startDraws: options.startDraws });
   checkNumber("samples", samples, { min: 1, integer: true });
@@ -64,7 +65,7 @@ export function signOpt(options: SignOptOptions = {}): Attack<Labeler> {
     const { width } = run;
 
     function* script(row: number): Script {
-      const start = yield* borderStart(run, row, norm, options);
+      const start = yield* borderStart(run, row, norm, { ...options, first: 200 });
       if (start === undefined) return;
       const example = exampleOf(run, row);
       const rng = run.rng(row, "directions");

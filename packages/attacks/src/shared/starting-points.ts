@@ -39,17 +39,18 @@ export function gapOf(run: Run<Labeler>, row: number, point: Float32Array, norm:
 /**
  * Looks for points that reach the goal: among the given ones, then noise, in questions of more and more points. Returns
  * what the first question with a success found, the nearest first; nothing where there was none, which is this example's
- * failure only. Another `round` draws other noise, and passes over the given points.
+ * failure only. The first question has `first` points of noise. Another `round` draws other noise, and passes over the
+ * given points.
  */
 export function* startingPoints(
   run: Run<Labeler>,
   row: number,
   norm: Norm,
-  options: StartOptions,
+  options: StartOptions & { readonly first?: number },
   round = 0,
 ): Script<Float32Array[]> {
   const { width } = run;
-  const { starts, startDraws = 200 } = options;
+  const { starts, startDraws = 200, first = 12 } = options;
   if (starts !== undefined && round === 0) {
     const given = Array.from({ length: starts.shape[0]! }, (_, i) =>
       confine(run, row, starts.data.slice(i * width, (i + 1) * width)),
@@ -57,7 +58,7 @@ export function* startingPoints(
     for (const point of nearestFirst(run, row, norm, given)) if ((yield point).reached[0] === 1) return [point];
   }
   const rng = run.rng(row, `start ${round}`);
-  for (let drawn = 0, next = 12; drawn < startDraws; next *= 2) {
+  for (let drawn = 0, next = first; drawn < startDraws; next *= 2) {
     const count = Math.min(next, startDraws - drawn);
     const points = new Float32Array(count * width);
     for (let i = 0; i < count; i++) drawNoise(run, row, rng, drawn + i, points.subarray(i * width, (i + 1) * width));
@@ -83,7 +84,7 @@ export function* borderStart(
   run: Run<Labeler>,
   row: number,
   norm: Norm,
-  options: StartOptions,
+  options: StartOptions & { readonly first?: number },
 ): Script<Float32Array | undefined> {
   let best: Float32Array | undefined;
   let least = Number.POSITIVE_INFINITY;
@@ -101,8 +102,8 @@ export function* borderStart(
 }
 
 /**
- * Noise of several kinds, in turn, as a model may answer all noise of one kind with the same class: uniform in the bounds;
- * the same blended with the example; every feature at one of its bounds. A feature without bounds moves by a normal number
+ * Noise of several kinds, in turn, as a model may answer all noise of one kind with the same class: normal around the
+ * example, cut off at the bounds; uniform in the bounds, blended with the example; every feature at one of its bounds. A feature without bounds moves by a normal number
  * whose scale grows from draw to draw.
  */
 function drawNoise(run: Run<Labeler>, row: number, rng: Rng, draw: number, out: Float32Array): void {
@@ -115,6 +116,7 @@ function drawNoise(run: Run<Labeler>, row: number, rng: Rng, draw: number, out: 
     const [low, high, from] = [lower[j]!, upper[j]!, example[j]!];
     let to: number;
     if (!Number.isFinite(high - low)) to = from + scale * Math.max(1, Math.abs(from)) * rng.normal();
+    else if (kind === 0) to = Math.max(low, Math.min(high, from + (high - low) * rng.normal()));
     else if (kind === 2) to = rng.next() < 0.5 ? low : high;
     else to = low + (high - low) * rng.next();
     out[j] = from + share * (to - from);
