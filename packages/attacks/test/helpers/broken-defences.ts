@@ -82,29 +82,34 @@ function withoutDerivative(model: DifferentiableClassifier): DifferentiableClass
 
 /** The heart of JPEG: coefficients of the cosine transform of the picture, rounded, the higher ones more coarsely. */
 function compressed(x: NdArray, side: number): NdArray {
-  const basis = Array.from({ length: side }, (_, k) =>
-    Array.from(
-      { length: side },
-      (_, i) => Math.sqrt((k === 0 ? 1 : 2) / side) * Math.cos((Math.PI * (2 * i + 1) * k) / (2 * side)),
-    ),
-  );
+  const wave = Float64Array.from({ length: side * side }, (_, at) => {
+    const [k, i] = [Math.floor(at / side), at % side];
+    return Math.sqrt((k === 0 ? 1 : 2) / side) * Math.cos((Math.PI * (2 * i + 1) * k) / (2 * side));
+  });
   const data = new Float32Array(x.data.length);
-  const each = (f: (a: number, b: number) => void) => {
-    for (let a = 0; a < side; a++) for (let b = 0; b < side; b++) f(a, b);
-  };
   for (let from = 0; from < data.length; from += side * side) {
-    each((u, v) => {
-      let sum = 0;
-      each((i, j) => {
-        sum += basis[u]![i]! * basis[v]![j]! * x.data[from + i * side + j]!;
-      });
-      const step = 0.08 * (1 + u + v);
-      const rounded = step * Math.round(sum / step);
-      if (rounded === 0) return;
-      each((i, j) => {
-        data[from + i * side + j]! += basis[u]![i]! * basis[v]![j]! * rounded;
-      });
-    });
+    const picture = Float64Array.from(x.data.subarray(from, from + side * side));
+    const coefficients = product(wave, product(picture, transposed(wave, side), side), side);
+    for (let at = 0; at < coefficients.length; at++) {
+      const step = 0.08 * (1 + Math.floor(at / side) + (at % side));
+      coefficients[at] = step * Math.round(coefficients[at]! / step);
+    }
+    data.set(product(transposed(wave, side), product(coefficients, wave, side), side), from);
   }
   return { ...x, data: data.map((value) => Math.max(0, Math.min(1, value))) };
 }
+
+/** Of two square matrices. */
+function product(a: Float64Array, b: Float64Array, side: number): Float64Array {
+  const out = new Float64Array(side * side);
+  for (let i = 0; i < side; i++) {
+    for (let k = 0; k < side; k++) {
+      const factor = a[i * side + k]!;
+      for (let j = 0; j < side; j++) out[i * side + j]! += factor * b[k * side + j]!;
+    }
+  }
+  return out;
+}
+
+const transposed = (a: Float64Array, side: number): Float64Array =>
+  a.map((_, at) => a[(at % side) * side + Math.floor(at / side)]!);
