@@ -132,7 +132,6 @@ export const contests: readonly Contest[] = [
       libraries: ["foolbox", "art"],
       options: { steps: 200 },
       ...gradient,
-      images: 30,
     }),
   ),
   ...(["l2", "linf"] as const).map(

@@ -89,7 +89,11 @@ export async function run({ signal, log }: Options) {
   }
   log(`\n${formatTable(smallest)}`);
   const worst = (equal: boolean) =>
-    Math.max(...smallest.filter((row) => row["equal queries"] === (equal ? "yes" : "")).map((row) => row.ratio ?? 0));
+    Math.max(
+      ...smallest.flatMap(({ "equal queries": queries, ratio }) =>
+        queries === (equal ? "yes" : "") && ratio !== null && !Number.isNaN(ratio) ? [ratio] : [],
+      ),
+    );
   return {
     rows,
     summary: {
@@ -110,14 +114,15 @@ const most = (rows: readonly Readonly<Record<string, unknown>>[], column: string
 /** Robust accuracy in one ball. */
 async function compare(
   { name: network, model, weights }: Network,
-  { norm, epsilon, again }: Ball,
-  { x, labels }: Digits,
+  { norm, epsilon, again, images = 1000 }: Ball,
+  all: Digits,
   peers: AttackPeers | undefined,
   checkout: string | undefined,
   signal: AbortSignal,
   log: (line: string) => void,
 ) {
-  const n = labels.length;
+  const n = Math.min(images, all.labels.length);
+  const { x, labels } = slice(all, 0, n);
   const committed = references().find(
     (one) => one.network === network && one.norm === norm && one.epsilon === epsilon && one.weights === weights,
   );
@@ -132,9 +137,9 @@ async function compare(
   const { adversarial, success, distance } = await attack(model, x, untargeted(labels), { rng: createRng(0), signal });
   const seconds = (performance.now() - start) / 1000;
   const held = success.data.filter((broken) => broken === 0).length;
-  const all = Int32Array.from(labels, (_, i) => i);
-  const ours = all.filter((i) => theirs?.[i] === 1 && success.data[i] === 1);
-  const alone = all.filter((i) => theirs?.[i] === 0 && success.data[i] === 0);
+  const rows = Int32Array.from(labels, (_, i) => i);
+  const ours = rows.filter((i) => theirs?.[i] === 1 && success.data[i] === 1);
+  const alone = rows.filter((i) => theirs?.[i] === 0 && success.data[i] === 0);
   const other = theirs?.reduce((sum, flag) => sum + flag, 0);
   return {
     network,
@@ -203,6 +208,11 @@ async function contend(
   const line = (mine: Awaited<ReturnType<typeof attacked>>, others: readonly Distances[]) => {
     const medians = others.map(({ distance }) => middle(distance));
     const best = medians.length === 0 ? undefined : Math.min(...medians);
+    const closest = others[medians.indexOf(best!)]?.distance
+      .slice(0, n)
+      .map((size) => size ?? Number.POSITIVE_INFINITY);
+    const nearer = (a: readonly (number | null)[], b: readonly (number | null)[]) =>
+      a.filter((size, i) => (size ?? Number.POSITIVE_INFINITY) < 0.999 * (b[i] ?? Number.POSITIVE_INFINITY)).length;
     const said = (library: string) => {
       const one = others.find((other) => other.library === library);
       return one === undefined ? null : fine(middle(one.distance));
@@ -219,6 +229,8 @@ async function contend(
       ART: said("art"),
       AutoAttack: said("auto-attack"),
       ratio: best === undefined ? null : fine(middle(mine.sizes) / best),
+      "nearer than the best": closest === undefined ? null : nearer(mine.sizes, closest),
+      farther: closest === undefined ? null : nearer(closest, mine.sizes),
       queries: Math.round(mine.asked),
       "theirs, least": others.length === 0 ? null : Math.round(Math.min(...others.map(({ queries }) => queries))),
       seconds: rounded(mine.seconds),

@@ -1,7 +1,7 @@
 import {
   type EvaluationOptions,
   evaluateRobustness,
-  fmn,
+  fab,
   pgd,
   type RobustnessEvaluation,
   trustChecks,
@@ -13,7 +13,7 @@ import type { ProgressLine } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * How robust a model is: PGD in the ball that matters, FMN for the distance of the nearest wrong answer, and with it the
+ * How robust a model is: PGD in the ball that matters, FAB for the distance of the nearest wrong answer, and with it the
  * whole curve; then the trust checks. With a `surrogate`, another model of the same task, they ask whether its adversarial
  * examples do more than the model's own: that would be a sign of gradients that lead nowhere.
  */
@@ -34,8 +34,8 @@ export async function evaluate(
         attack: pgd({ norm: "linf", epsilon, ...testAttack }),
         parameters: { ...testAttack },
       },
-      [`FMN-${distanceAttack.steps}`]: {
-        attack: fmn({ norm: "linf", ...distanceAttack }),
+      [`FAB-${distanceAttack.steps}`]: {
+        attack: fab({ norm: "linf", targeted: true, ...distanceAttack }),
         parameters: { ...distanceAttack },
       },
     },

@@ -110,7 +110,7 @@ function asHtml(report: Report): string {
 <h1>MNIST, before and after adversarial training</h1>
 <p>Two convolutional networks of the same kind, asked about ${standard.clean.total} test images that were used for nothing else.
 The attacks may change every pixel by at most ${settings.epsilon} (of 1): PGD takes ${settings.testAttack.steps} gradient steps from
-one random start, FMN looks in ${settings.distanceAttack.steps} steps for the nearest wrong answer. The pages of the two models
+one random start, FAB looks in ${settings.distanceAttack.steps} steps for the nearest wrong answer. The pages of the two models
 have the attacks, trust checks and adversarial images.</p>
 <table>
 <tr><th></th><th>clean</th>${standard.attacks.map(({ name }) => `<th>${name}</th>`).join("")}<th>worst case</th><th>trust checks</th></tr>

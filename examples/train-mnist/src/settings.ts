@@ -11,7 +11,7 @@ export const settings = {
   validationAttack: { steps: 20, stepSize: 0.02 },
   testAttack: { steps: 40, stepSize: 0.01 },
   /** Finds how far the nearest wrong answer lies. */
-  distanceAttack: { steps: 100 },
+  distanceAttack: { steps: 50, targets: 1, restarts: 1 },
 } as const;
 
 export type Settings = typeof settings;

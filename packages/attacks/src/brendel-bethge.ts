@@ -28,6 +28,9 @@ export interface BrendelBethgeOptions {
   readonly batchSize?: number;
 }
 
+/** How much of the border's normal is that of the last steps. In linf, where all features move alike, one normal misleads. */
+const MEMORY = { l1: 0, l2: 0, linf: 0.5 } as const;
+
 /** Looks that halve the way from an example to its start. */
 const HALVINGS = 10;
 
@@ -57,7 +60,7 @@ const HALVINGS = 10;
  *
  * Source: W. Brendel et al., "Accurate, reliable and fast robustness evaluation", 2019, https://arxiv.org/abs/1907.01003,
  * algorithm 1 and appendix A. Differences from the paper: the trust-region problem is solved by nested one-dimensional
- * searches; the radius is relative to the distance; a start is uniform noise or another attack; no l0.
+ * searches; the radius is relative to the distance; in linf the normal is averaged with those of the last steps; a start is uniform noise or another attack; no l0.
  */
 export function brendelBethge(options: BrendelBethgeOptions = {}): Attack {
   const { norm = "l2", steps = 1000, stepSize = 1, start, draws = 50 } = options;
@@ -161,9 +164,12 @@ async function follow(
   const rows = active.map((i) => search.rows[i]!);
   const solver = new TrustRegion(width, norm);
   const missed = new Int32Array(rows.length); // steps in a row that ended before the border
+  const normal = new Float32Array(points.length);
   for (let step = 0; step < steps && rows.length > 0; step++) {
     await pace();
     const { reached, margin, gradient } = await slopeAt(run, points, rows);
+    const memory = step === 0 ? 0 : MEMORY[norm];
+    for (let at = 0; at < normal.length; at++) normal[at] = memory * normal[at]! + (1 - memory) * gradient[at]!;
     const shrink = stepSize * 1000 ** (-step / steps);
     rows.forEach((row, i) => {
       if (reached[i] === 1) best.offer(row, points, i);
@@ -171,7 +177,7 @@ async function follow(
       const radius = shrink * apart(points, i * width, x.data, row * width, width, "l2");
       // Onto the border as it looks from here, give or take rounding, and beyond it by half of what the last step missed.
       const aim = roundingOf(search.logits, active[i]!) * 2 ** Math.min(missed[i]!, 20) + Math.max(0, -margin[i]! / 2);
-      solver.step(points, i * width, x.data, row * width, lower, upper, gradient, aim - margin[i]!, radius);
+      solver.step(points, i * width, x.data, row * width, lower, upper, normal, aim - margin[i]!, radius);
     });
     progress((step + 1) / steps);
   }

@@ -39,8 +39,8 @@ export interface DdnOptions {
  *
  * Source: J. Rony et al., "Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial Attacks and
  * Defenses", 2019, https://arxiv.org/abs/1811.09600, algorithm 1. Differences from the paper: the margin of the logits in
- * place of cross-entropy, whose gradient vanishes where the softmax saturates; `gamma` falls along a cosine to a tenth,
- * which ends nearer to the border; grey levels are not rounded.
+ * place of cross-entropy, whose gradient vanishes where the softmax saturates; in the second half of the steps `gamma` falls to
+ * a tenth, which ends nearer to the border; grey levels are not rounded.
  */
 export function ddn(options: DdnOptions = {}): Attack {
   const { steps = 100, stepSize = 1, radius: first = 1, gamma = 0.05 } = options;
@@ -59,7 +59,7 @@ export function ddn(options: DdnOptions = {}): Attack {
       const { reached, gradient } = await slopeAt(run, current, rows);
       const cosine = (1 + Math.cos((Math.PI * step) / steps)) / 2;
       const length = stepSize * (0.01 + 0.99 * cosine);
-      const share = gamma * (0.1 + 0.9 * cosine);
+      const share = gamma * Math.min(1, 1.9 - (1.8 * step) / steps);
       rows.forEach((row, i) => {
         const at = i * width;
         const from = row * width;
