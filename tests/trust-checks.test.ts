@@ -3,7 +3,7 @@ import { createRng, type DifferentiableClassifier, margin, untargeted } from "@p
 import { beforeAll, describe, expect, it } from "vitest";
 import { openNetwork } from "../bench/models/open.ts";
 import { type Digits, loadMnist, slice } from "../examples/train-mnist/src/mnist.ts";
-import { brokenDefences } from "../packages/attacks/test/helpers/broken-defences.ts";
+import { brokenDefences } from "./helpers/broken-defences.ts";
 
 // The checks on trained CNNs, for seeds and images on which none of their rules was chosen.
 const epsilon = 0.3;

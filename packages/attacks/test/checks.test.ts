@@ -25,8 +25,8 @@ import {
 } from "@parapet/core";
 import { affineModel, quantisedInput, scaledLogits } from "@parapet/testing";
 import { beforeAll, describe, expect, it } from "vitest";
+import { brokenDefences } from "../../../tests/helpers/broken-defences.ts";
 import { type CheckSubject, compare, type NamedAttack, type TrustCheck } from "../src/checks/check.ts";
-import { brokenDefences } from "./helpers/broken-defences.ts";
 import { pictures, side, trained } from "./helpers/toy.ts";
 
 const epsilon = 0.15;
