@@ -1,0 +1,13 @@
+export { type FileSource, type ModelEntry, memorySource } from "./file-source.ts";
+export type { Hasher, HashName } from "./hashing.ts";
+export type { Form, Manifest, Resource } from "./manifest.ts";
+export type { SigningErrorCode } from "./problem.ts";
+export { type SignOptions, signModel } from "./sign.ts";
+export {
+  type ProvenManifest,
+  type ProvenModel,
+  type Trust,
+  type VerifyOptions,
+  verifyBundle,
+  verifyModel,
+} from "./verify.ts";
