@@ -1,40 +1,6 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { verifyFolder } from "@parapet/model-signing/node";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { casesOf, verifyCase } from "./helpers/suite.ts";
 import { hasVectors, vector } from "./helpers/vectors.ts";
-
-// The public suite of cases for OpenSSF model signatures: vectors/oms/README.md tells how to read one.
-interface Case {
-  readonly method: "key" | "certificate" | "sigstore";
-  readonly model: string;
-  readonly model_relative_to?: "test_dir";
-  readonly expect?: "fail";
-  readonly expected_signed_files?: readonly string[];
-  readonly verify: {
-    readonly public_key?: string;
-    readonly cert_chain?: readonly string[];
-    readonly ignore_paths?: readonly string[];
-    readonly ignore_unsigned_files?: boolean;
-  };
-  readonly model_modifications?: {
-    readonly tamper?: Readonly<Record<string, string>>;
-    readonly inject?: Readonly<Record<string, string>>;
-    readonly delete?: readonly string[];
-    readonly symlinks?: Readonly<Record<string, string>>;
-  };
-}
 
 /** Why each case that must fail does fail: a case that fails for another reason tests nothing. */
 const reasons: Readonly<Record<string, string>> = {
@@ -62,56 +28,17 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 const suite = vector("conformance");
-const asset = (name: string) => {
-  const path = join(suite, "assets", name);
-  // The suite names a key that it does not have, in a case that no key can pass.
-  const other = join(suite, "assets", "keys", "certificate", "signing-key-pub.pem");
-  if (!existsSync(path) && name !== "keys/ec-p256/signing-key-pub.pem") throw new Error(`the suite has no ${name}`);
-  return readFileSync(existsSync(path) ? path : other, "utf8");
-};
-const scratch = mkdtempSync(join(tmpdir(), "conformance-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-for (const group of ["positive", "negative", "historical"]) {
-  describe.skipIf(!hasVectors)(`conformance: ${group}`, () => {
-    const names = hasVectors ? readdirSync(join(suite, "verify", group)) : [];
-    const read = (name: string) =>
-      JSON.parse(readFileSync(join(suite, "verify", group, name, "config.json"), "utf8")) as Case;
-    // Signatures by an identity of Sigstore are not proven by this package.
-    for (const name of names.filter((one) => read(one).method !== "sigstore")) {
-      it(name, async () => {
-        const given = read(name);
-        const here = join(suite, "verify", group, name);
-        const original = join(given.model_relative_to === "test_dir" ? here : join(suite, "assets"), given.model);
-        const folder = join(scratch, name, "model");
-        mkdirSync(dirname(folder), { recursive: true });
-        cpSync(original, folder, { recursive: true });
-        const { tamper = {}, inject = {}, delete: removed = [], symlinks = {} } = given.model_modifications ?? {};
-        for (const [file, content] of Object.entries({ ...tamper, ...inject }))
-          writeFileSync(join(folder, file), content);
-        for (const file of removed) rmSync(join(folder, file));
-        for (const [file, target] of Object.entries(symlinks)) symlinkSync(target, join(folder, file));
-        // A model of one file keeps its name; a folder may have another one than when it was signed.
-        const single = !readdirSync(dirname(original), { withFileTypes: true })
-          .find(({ name: one }) => original.endsWith(one))
-          ?.isDirectory();
-        const path = single ? join(scratch, name, given.model.split("/").at(-1)!) : folder;
-        if (single) cpSync(original, path);
-
-        const { public_key, cert_chain, ignore_paths = [], ignore_unsigned_files = false } = given.verify;
-        const trust = public_key !== undefined ? { keys: [asset(public_key)] } : { roots: cert_chain!.map(asset) };
-        const verified = verifyFolder(path, join(here, "bundle.sig"), trust, {
-          ignorePaths: ignore_paths,
-          ignoreUnsignedFiles: ignore_unsigned_files,
-        });
-        if (given.expect === "fail") {
-          await expect(verified).rejects.toMatchObject({ code: reasons[name] });
-          return;
-        }
-        const { resources } = await verified;
-        const signed = resources.map(({ name: file }) => file).sort();
-        if (given.expected_signed_files !== undefined) expect(signed).toEqual([...given.expected_signed_files].sort());
-      });
-    }
+describe.skipIf(!hasVectors)("the conformance suite of OpenSSF model signing", () => {
+  const cases = hasVectors ? casesOf(suite) : [];
+  it("has the 36 cases that need no identity", () => {
+    expect(cases.length).toBe(36);
   });
-}
+
+  it.each(cases)("$group: $name", async (given) => {
+    const verified = verifyCase(suite, given);
+    if (given.config.expect === "fail") await expect(verified).rejects.toMatchObject({ code: reasons[given.name] });
+    else if (given.config.expected_signed_files === undefined) await verified;
+    else expect(await verified).toEqual([...given.config.expected_signed_files].sort());
+  });
+});

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import { blake3 } from "@noble/hashes/blake3.js";
 import type { Hasher, HashName } from "../hashing.ts";
-import { problem } from "../problem.ts";
 
 const native =
   (name: string): Hasher =>
@@ -15,13 +15,6 @@ export const nodeHashers: Readonly<Record<HashName, Hasher>> = {
   sha256: native("sha256"),
   blake2b: native("blake2b512"),
   async blake3(pieces) {
-    const { blake3 } = await import("@noble/hashes/blake3.js").catch((cause) => {
-      throw problem(
-        "model-signing/unsupported",
-        "BLAKE3 expected the package @noble/hashes: npm install @noble/hashes",
-        { cause },
-      );
-    });
     const hash = blake3.create({});
     for await (const piece of pieces) hash.update(piece);
     return hash.digest();
