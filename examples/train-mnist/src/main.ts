@@ -11,6 +11,7 @@ import { createModel, type EngineName, startEngine } from "./model.ts";
 import { createProgress } from "./progress.ts";
 import { type Report, table, writeReport } from "./report.ts";
 import { settings } from "./settings.ts";
+import { signModelFolder } from "./sign.ts";
 import { trainHardened, trainStandard } from "./train.ts";
 import { weightsOf } from "./weights.ts";
 
@@ -87,8 +88,10 @@ async function main(engine: EngineName): Promise<void> {
     durationsMs,
     command,
   };
-  const page = writeReport(fileURLToPath(new URL("../out", import.meta.url)), report, images.x, weights);
-  process.stdout.write(`\n${table(report)}\n\nReport: ${page}\n`);
+  const folder = fileURLToPath(new URL("../out", import.meta.url));
+  const page = writeReport(folder, report, images.x, weights);
+  const signing = await signModelFolder(folder, "hardened", hardened);
+  process.stdout.write(`\n${table(report)}\n\n${signing}\n\nReport: ${page}\n`);
 }
 
 function versionOf(file: string): string {

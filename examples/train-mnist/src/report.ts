@@ -17,8 +17,8 @@ export interface Report {
 }
 
 /**
- * Writes the report, an evaluation of each model as a page and as JSON, and the hardened weights; each file in one piece or
- * not at all. Returns the path of the page to begin with.
+ * Writes the report, an evaluation of each model as a page and as JSON, and the folder `hardened` with the weights; each file
+ * in one piece or not at all. Returns the path of the page to begin with.
  */
 export function writeReport(folder: string, report: Report, x: NdArray, weights: Uint8Array): string {
   mkdirSync(folder, { recursive: true });
@@ -27,7 +27,8 @@ export function writeReport(folder: string, report: Report, x: NdArray, weights:
     writeWhole(join(folder, `${name}.json`), `${JSON.stringify(evaluation)}\n`);
     writeWhole(join(folder, `${name}.html`), toHtml(evaluation, { x, title: `MNIST, ${name} model` }));
   }
-  writeWhole(join(folder, "hardened.bin"), weights);
+  mkdirSync(join(folder, "hardened"), { recursive: true });
+  writeWhole(join(folder, "hardened", "weights.bin"), weights);
   writeWhole(join(folder, "report.json"), `${JSON.stringify(asJson(report), null, 2)}\n`);
   const page = join(folder, "report.html");
   writeWhole(page, asHtml(report));

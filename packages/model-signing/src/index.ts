@@ -1,5 +1,12 @@
 export { type FileSource, type ModelEntry, memorySource } from "./file-source.ts";
 export type { Hasher, HashName } from "./hashing.ts";
+export { type VerifyingFetch, type VerifyingFetchOptions, verifyingFetch } from "./loading/verifying-fetch.ts";
+export {
+  type LoadedArtifacts,
+  type LoadHandler,
+  type VerifyingIOHandlerOptions,
+  verifyingIOHandler,
+} from "./loading/verifying-io-handler.ts";
 export type { Form, Manifest, Resource } from "./manifest.ts";
 export type { SigningErrorCode } from "./problem.ts";
 export { type SignOptions, signModel } from "./sign.ts";

@@ -60,7 +60,7 @@ export async function signFolder(path: string, options: SignFolderOptions): Prom
 }
 
 /** A file's path from the model's root, where it lies inside. */
-function pathInside(model: string, file: string): string | undefined {
+export function pathInside(model: string, file: string): string | undefined {
   const path = relative(resolve(model), resolve(file));
   return path === "" || path.startsWith("..") || resolve(path) === path ? undefined : path.split(sep).join("/");
 }

@@ -1,2 +1,3 @@
 export { folderSource } from "./folder-source.ts";
 export { type SignFolderOptions, signFolder, verifyFolder } from "./folders.ts";
+export { type OpenModel, openVerified } from "./open-verified.ts";
