@@ -8,7 +8,7 @@ const budgets = {
   "@parapet/core": { all: "10.5 kB", least: ["{ createRng }", "1.4 kB"] },
   "@parapet/attestation": { all: "9 kB", least: ["{ createVerifier, verifyEnvelope, readEnvelope }", "5 kB"] },
   "@parapet/attestation/small": { all: "15 kB", least: ["{ ed25519Verifier }", "11.5 kB"] },
-  "@parapet/model-signing": { all: "20 kB", least: ["{ verifyModel }", "13 kB"] },
+  "@parapet/model-signing": { all: "23 kB", least: ["{ verifyModel }", "13 kB"] },
   "@parapet/tfjs": { all: "9 kB", least: ["{ fromLayersModel }", "8.4 kB"] },
   "@parapet/tfjs/fast-wasm": { all: "6.9 kB", least: ["{ registerFastGradients }", "6.8 kB"] },
   "@parapet/onnx": { all: "50 kB", least: ["{ fromOnnx }", "45 kB"] },
@@ -19,7 +19,7 @@ const budgets = {
 
 export default packages.flatMap(({ directory, manifest, entries }) =>
   Object.keys(entries).flatMap((entry) => {
-    if (entry.endsWith("/node")) return []; // no page loads it
+    if (/\/node(\/|$)/.test(entry)) return []; // no page loads it
     const budget = budgets[entry];
     if (budget === undefined) throw new Error(`${entry} has no budget in .size-limit.js`);
     const file = manifest.exports[`.${entry.slice(manifest.name.length)}`].default;

@@ -34,7 +34,7 @@ export function pack() {
 /** Every tarball holds what it should, and nothing else. */
 export function contents(tarballs) {
   const allowed =
-    /^(dist\/.+\.(js|js\.map|d\.ts)|src\/.+\.ts|schema\/.+\.json|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    /^(dist\/.+\.(js|js\.map|d\.ts)|src\/.+\.ts|schema\/.+\.json|bin\/.+\.js|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   const problems = tarballs.flatMap(({ name, files }) => {
     const needed = ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"];
     return [

@@ -8,6 +8,15 @@ export {
   verifyingIOHandler,
 } from "./loading/verifying-io-handler.ts";
 export type { Form, Manifest, Resource } from "./manifest.ts";
+export {
+  type EvidenceDemand,
+  type PolicyOptions,
+  readPolicy,
+  type TrustedModel,
+  type TrustedSigner,
+  type TrustPolicy,
+  verifyByPolicy,
+} from "./policy.ts";
 export type { SigningErrorCode } from "./problem.ts";
 export { type SignOptions, signModel } from "./sign.ts";
 export {

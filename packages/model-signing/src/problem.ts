@@ -20,6 +20,8 @@ export type SigningErrorCode =
   | "model-signing/unsigned"
   /** A file that is not as it was signed. */
   | "model-signing/changed"
+  /** What a trust policy demands, and is not there. */
+  | "model-signing/policy"
   /** A model without files. */
   | "model-signing/empty";
 

@@ -231,9 +231,18 @@ export async function verifyModel(
   trust: Trust,
   options: VerifyOptions = {},
 ): Promise<ProvenModel> {
+  checkIgnored(options.ignorePaths ?? [], "caller");
+  return verifyManifest(source, await verifyBundle(bundle, trust), options);
+}
+
+/** Holds the files of a model against a manifest that is proven. */
+export async function verifyManifest(
+  source: FileSource,
+  proven: ProvenManifest,
+  options: VerifyOptions,
+): Promise<ProvenModel> {
   const { ignorePaths = [], ignoreUnsignedFiles = false } = options;
   checkIgnored(ignorePaths, "caller");
-  const proven = await verifyBundle(bundle, trust);
   const ignored = new Set<string>([...usuallyIgnored, ...proven.ignorePaths, ...ignorePaths]);
   const entries = await entriesOf(source, ignored, proven.allowSymlinks);
   const sizes = new Map(entries.map(({ name, size }) => [name, size]));

@@ -1,0 +1,341 @@
+import {
+  createVerifier,
+  type Json,
+  type ProvenEvidence,
+  parseJson,
+  parsePem,
+  readEnvelope,
+  readPublicKey,
+  type Verifier,
+  verifyEvidence,
+} from "@parapet/attestation";
+import type { FileSource } from "./file-source.ts";
+import { closed } from "./manifest.ts";
+import { problem } from "./problem.ts";
+import {
+  type ProvenManifest,
+  type ProvenModel,
+  type Trust,
+  type VerifyOptions,
+  verifyBundle,
+  verifyManifest,
+} from "./verify.ts";
+
+/** Who may sign: the holder of a key, or whoever has a certificate that leads to one of these roots. */
+export type TrustedSigner = { readonly key: string } | { readonly roots: string; readonly commonName?: string };
+
+/** Whom to trust with which models, and what else must be proven: plain data, to be kept as JSON. */
+export interface TrustPolicy {
+  readonly version: 1;
+  /** A model is trusted when one of these is met. */
+  readonly rules: readonly {
+    /** Names of models, as signatures call them; `*` at the end stands for any rest. Default: all. */
+    readonly models?: readonly string[];
+    readonly signers: readonly TrustedSigner[];
+    /** How many of the signers must have signed, each in a bundle of its own; default 1. */
+    readonly threshold?: number;
+  }[];
+  /** Fingerprints of keys and certificates whose signatures no longer count. */
+  readonly revoked?: readonly string[];
+  /** Evidence about the model that must lie beside it. */
+  readonly evidence?: readonly EvidenceDemand[];
+}
+
+/** What must be proven of a model besides who signed it. */
+export interface EvidenceDemand {
+  /** Its schema, such as "urn:parapet:evidence:robustness-evaluation:v1". */
+  readonly predicateType: string;
+  /** Keys whose word counts, as PEM. */
+  readonly keys: readonly string[];
+  /** What it must say: at `path`, a number within bounds, a time that is not past, or exactly a value. */
+  readonly where?: readonly {
+    readonly path: readonly string[];
+    readonly min?: number;
+    readonly max?: number;
+    readonly equals?: string | number | boolean;
+    /** The value is a time in ISO 8601 that must lie in the future. */
+    readonly notPast?: true;
+  }[];
+}
+
+/** What a policy let pass. */
+export interface TrustedModel extends ProvenModel {
+  /** Fingerprints of all keys that signed and counted. */
+  readonly signers: readonly string[];
+  /** For each demand, in their order. */
+  readonly evidence: readonly ProvenEvidence[];
+}
+
+/** Options of `verifyByPolicy`. */
+export interface PolicyOptions extends VerifyOptions {
+  /** The lines of the file of claims beside the model: envelopes with evidence. */
+  readonly claims?: string;
+  /** When certificates and times are judged; default: now. */
+  readonly now?: Date;
+}
+
+const malformed = (message: string) => problem("model-signing/malformed", `policy ${message}`);
+/** More than this is not tried. */
+const MOST = 64;
+
+/**
+ * Reads a trust policy: closed, so that a misspelt field is an error and not a hole.
+ *
+ * @param text - JSON
+ * @returns the policy
+ * @throws ParapetError `model-signing/malformed` with the field; AttestationError when it is no JSON
+ *
+ * @example
+ * ```ts
+ * import { readPolicy } from "@parapet/model-signing";
+ * try {
+ *   readPolicy('{"version": 1, "rules": [], "revokd": []}');
+ * } catch (error) {
+ *   console.log((error as Error).message); // => policy expected no field "revokd"
+ * }
+ * ```
+ */
+export function readPolicy(text: string | Uint8Array): TrustPolicy {
+  const json = parseJson(text, { maxBytes: 1 << 20, maxDepth: 16 });
+  const {
+    version,
+    rules,
+    revoked = [],
+    evidence = [],
+  } = closed(json, "policy", ["version", "rules", "revoked", "evidence"]);
+  if (version !== 1) throw malformed('expected "version" 1');
+  const list = (value: Json | undefined, name: string, least: number): readonly Json[] => {
+    if (!Array.isArray(value) || value.length < least || value.length > MOST) {
+      throw malformed(`expected "${name}" to be a list of ${least} to ${MOST}`);
+    }
+    return value;
+  };
+  const texts = (value: Json | undefined, name: string, least: number) => {
+    const all = list(value, name, least);
+    if (!all.every((one) => typeof one === "string" && one !== "")) throw malformed(`expected "${name}" to be texts`);
+    return all as readonly string[];
+  };
+  for (const rule of list(rules, "rules", 1)) {
+    const { models, signers, threshold = 1 } = closed(rule, "policy rule", ["models", "signers", "threshold"]);
+    if (models !== undefined) texts(models, "models", 1);
+    const all = list(signers, "signers", 1).map((signer) => {
+      const { key, roots, commonName } = closed(signer, "policy signer", ["key", "roots", "commonName"]);
+      const one = key === undefined ? roots : key;
+      if (typeof one !== "string" || (key !== undefined && (roots !== undefined || commonName !== undefined))) {
+        throw malformed('expected a signer to have a "key", or "roots" and perhaps a "commonName"');
+      }
+      if (commonName !== undefined && typeof commonName !== "string")
+        throw malformed('expected "commonName" to be a text');
+      return parsePem(one).length;
+    });
+    if (!(Number.isSafeInteger(threshold) && (threshold as number) >= 1))
+      throw malformed('expected "threshold" to be a whole number >= 1');
+    const certain = (signers as readonly Json[]).every((signer) => (signer as { key?: string }).key !== undefined);
+    if (certain && (threshold as number) > all.length)
+      throw malformed(`expected "threshold" of at most ${all.length}, the number of keys`);
+  }
+  for (const fingerprint of texts(revoked, "revoked", 0)) {
+    if (!/^[0-9a-f]{64}$/.test(fingerprint))
+      throw malformed('expected "revoked" to be fingerprints of 64 hexadecimal digits');
+  }
+  for (const demand of list(evidence, "evidence", 0)) {
+    const { predicateType, keys, where = [] } = closed(demand, "policy evidence", ["predicateType", "keys", "where"]);
+    if (typeof predicateType !== "string" || predicateType === "")
+      throw malformed('expected evidence to have a "predicateType"');
+    texts(keys, "keys", 1);
+    for (const condition of list(where, "where", 0)) {
+      const { path, min, max, equals, notPast } = closed(condition, "policy condition", [
+        "path",
+        "min",
+        "max",
+        "equals",
+        "notPast",
+      ]);
+      texts(path, "path", 1);
+      const bounds = [min, max].filter((bound) => bound !== undefined);
+      if (!bounds.every((bound) => typeof bound === "number"))
+        throw malformed('expected "min" and "max" to be numbers');
+      if (notPast !== undefined && notPast !== true) throw malformed('expected "notPast" to be true');
+      if (equals !== undefined && !["string", "number", "boolean"].includes(typeof equals))
+        throw malformed('expected "equals" to be a plain value');
+      if (bounds.length === 0 && equals === undefined && notPast === undefined)
+        throw malformed("expected a condition to ask for something");
+    }
+  }
+  return json as unknown as TrustPolicy;
+}
+
+/**
+ * Proves a model by a policy: enough of the signers that may sign a model of this name have signed the same files, none of
+ * them is revoked, and the evidence that is demanded lies beside it, signed and good enough. What a policy does not allow is
+ * refused.
+ *
+ * @param source - the model's files
+ * @param bundles - its signatures, one or more; those of other signers are passed over
+ * @param policy - from `readPolicy`
+ * @param options - claims, time, and as `verifyModel`
+ * @returns what was proven
+ * @throws ParapetError `model-signing/policy` with what is missing, and as `verifyModel`
+ *
+ * @example
+ * ```ts
+ * import { generateKeyPair } from "@parapet/attestation";
+ * import { memorySource, signModel, verifyByPolicy } from "@parapet/model-signing";
+ * const [alice, bob] = [await generateKeyPair("ecdsa-p256-sha256"), await generateKeyPair("ecdsa-p256-sha256")];
+ * const model = memorySource("digits", { "model.onnx": new Uint8Array(100) });
+ * const signers = [{ key: alice.publicKey.pem }, { key: bob.publicKey.pem }];
+ * const policy = { version: 1, rules: [{ models: ["digits"], signers, threshold: 2 }] } as const;
+ * const one = await signModel(model, alice.signer);
+ * const refusal = await verifyByPolicy(model, [one], policy).catch((error) => error);
+ * console.log(refusal.code); // => model-signing/policy
+ * const two = await signModel(model, bob.signer);
+ * console.log((await verifyByPolicy(model, [one, two], policy)).signers.length); // => 2
+ * ```
+ */
+export async function verifyByPolicy(
+  source: FileSource,
+  bundles: readonly (Uint8Array | string)[],
+  policy: TrustPolicy,
+  options: PolicyOptions = {},
+): Promise<TrustedModel> {
+  const checked = readPolicy(JSON.stringify(policy));
+  if (bundles.length === 0 || bundles.length > MOST)
+    throw new RangeError(`"bundles" expected 1 to ${MOST}, got ${bundles.length}`);
+  const { now = new Date() } = options;
+  const { manifest, signers } = await meetRule(bundles, checked, now);
+  const evidence = await meetDemands(
+    manifest,
+    checked.evidence ?? [],
+    checked.revoked ?? [],
+    options.claims ?? "",
+    now,
+  );
+  return { ...(await verifyManifest(source, manifest, options)), signers, evidence };
+}
+
+const refused = (message: string) => problem("model-signing/policy", message);
+
+/** The manifest on which enough signers of one rule agree. */
+async function meetRule(bundles: readonly (Uint8Array | string)[], { rules, revoked = [] }: TrustPolicy, now: Date) {
+  let most = "no rule is about a model of this name, or nobody whom it names has signed";
+  for (const { models, signers, threshold = 1 } of rules) {
+    /** By what was signed: who did. */
+    const agreed = new Map<string, { manifest: ProvenManifest; keys: Set<string> }>();
+    for (const bundle of bundles) {
+      for (const signer of signers) {
+        const manifest = await provenBy(bundle, signer, now);
+        if (manifest === undefined || !(models ?? ["*"]).some((pattern) => matches(pattern, manifest.name))) continue;
+        const { key, certificate } = manifest.signedBy;
+        if (
+          revoked.includes(key.fingerprint) ||
+          (certificate !== undefined && revoked.includes(certificate.fingerprint))
+        ) {
+          most = `the signer ${key.fingerprint.slice(0, 16)}... is revoked`;
+          continue;
+        }
+        // The root digest says nothing about names: the whole list must be the same.
+        const what = JSON.stringify([
+          manifest.name,
+          manifest.rootDigest,
+          manifest.method,
+          manifest.hash,
+          manifest.resources.map(({ name }) => name),
+        ]);
+        const entry = agreed.get(what) ?? { manifest, keys: new Set() };
+        agreed.set(what, entry);
+        entry.keys.add(key.fingerprint);
+        if (entry.keys.size >= threshold) return { manifest: entry.manifest, signers: [...entry.keys] };
+        most = `${threshold} signers are needed, ${entry.keys.size} signed`;
+      }
+    }
+  }
+  throw refused(`the policy expected a signature that it trusts: ${most}`);
+}
+
+const matches = (pattern: string, name: string): boolean =>
+  pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
+
+/** What a signer says in a bundle; undefined where it is not by this signer. */
+async function provenBy(
+  bundle: Uint8Array | string,
+  signer: TrustedSigner,
+  now: Date,
+): Promise<ProvenManifest | undefined> {
+  const trust: Trust = "key" in signer ? { keys: [signer.key] } : { roots: [signer.roots], now };
+  try {
+    const manifest = await verifyBundle(bundle, trust);
+    const wanted = "key" in signer ? undefined : signer.commonName;
+    return wanted === undefined || manifest.signedBy.certificate?.commonName === wanted ? manifest : undefined;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "model-signing/signature" || code === "model-signing/certificate") return undefined;
+    throw error;
+  }
+}
+
+async function meetDemands(
+  manifest: ProvenManifest,
+  demands: readonly EvidenceDemand[],
+  revoked: readonly string[],
+  claims: string,
+  now: Date,
+): Promise<ProvenEvidence[]> {
+  const lines = claims.split("\n").filter((line) => line.trim() !== "");
+  if (lines.length > 1000) throw refused("the policy expected at most 1,000 claims");
+  const subject = { digest: { sha256: manifest.rootDigest } };
+  const met: ProvenEvidence[] = [];
+  for (const { predicateType, keys, where = [] } of demands) {
+    const trusted = (await Promise.all(keys.map(readPublicKey))).filter(
+      ({ fingerprint }) => !revoked.includes(fingerprint),
+    );
+    const verifiers: Verifier[] = await Promise.all(trusted.map((key) => createVerifier(key)));
+    let why = "there is none by a key that counts";
+    let found: ProvenEvidence | undefined;
+    for (const line of lines) {
+      let proven: ProvenEvidence;
+      try {
+        proven = await verifyEvidence(readEnvelope(parseJson(line)), verifiers, { predicateType, subject });
+      } catch (error) {
+        // A claim that is damaged, by somebody else or about something else is no reason to refuse; nor to trust.
+        if (String((error as { code?: string }).code).startsWith("attestation/")) continue;
+        throw error;
+      }
+      const failing = where.find((condition) => !holds(proven.evidence, condition, now));
+      if (failing === undefined) {
+        found = proven;
+        break;
+      }
+      why = `${failing.path.join(".")} is not ${describe(failing)}`;
+    }
+    if (found === undefined) throw refused(`the policy expected evidence ${predicateType} about this model: ${why}`);
+    met.push(found);
+  }
+  return met;
+}
+
+type Condition = NonNullable<EvidenceDemand["where"]>[number];
+
+function holds(evidence: Json, { path, min, max, equals, notPast }: Condition, now: Date): boolean {
+  let value: Json | undefined = evidence;
+  for (const name of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return false;
+    value = (value as Readonly<Record<string, Json>>)[name];
+  }
+  if (equals !== undefined && value !== equals) return false;
+  if ((min !== undefined || max !== undefined) && typeof value !== "number") return false;
+  if (min !== undefined && !((value as number) >= min)) return false;
+  if (max !== undefined && !((value as number) <= max)) return false;
+  if (notPast === undefined) return true;
+  const time = typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? Date.parse(value) : Number.NaN;
+  return time > now.getTime();
+}
+
+function describe({ min, max, equals, notPast }: Condition): string {
+  const parts = [
+    min === undefined ? "" : `>= ${min}`,
+    max === undefined ? "" : `<= ${max}`,
+    equals === undefined ? "" : JSON.stringify(equals),
+    notPast ? "a time in the future" : "",
+  ];
+  return parts.filter((part) => part !== "").join(" and ");
+}
