@@ -24,9 +24,10 @@ function checkManifest({ name, manifest }) {
     type: "module",
     sideEffects: false,
     engines: readJson("package.json").engines,
-    files: existsSync(new URL(`../packages/${name}/schema`, import.meta.url))
-      ? ["dist", "schema", "src"]
-      : ["dist", "src"],
+    files: ["bin", "dist", "schema", "src"].filter(
+      (folder) =>
+        !["bin", "schema"].includes(folder) || existsSync(new URL(`../packages/${name}/${folder}`, import.meta.url)),
+    ),
     publishConfig: { access: "public", provenance: true },
   };
   for (const [field, value] of Object.entries(fixed)) expect(`${at} ${field}`, value, manifest[field]);
