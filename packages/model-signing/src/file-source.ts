@@ -1,3 +1,5 @@
+import type { HashName } from "./hashing.ts";
+
 /** One file of a model, or something that lies where a file could be. */
 export interface ModelEntry {
   /** From the model's root, with `/` between the parts. */
@@ -17,6 +19,16 @@ export interface FileSource {
   readonly list: () => Promise<readonly ModelEntry[]>;
   /** The bytes of a file from `start` to before `end`, in pieces; default all of it. */
   readonly open: (name: string, start?: number, end?: number) => AsyncIterable<Uint8Array>;
+  /** Where the source can hash files itself, several at a time: faster than by handing out their bytes. */
+  readonly hashing?: {
+    readonly lanes: number;
+    readonly digest: (
+      hash: HashName,
+      name: string,
+      range: { readonly start: number; readonly end: number } | undefined,
+      onBytes: (count: number) => void,
+    ) => Promise<Uint8Array>;
+  };
 }
 
 /**

@@ -142,26 +142,47 @@ export async function hashAll(
   hash: HashName,
   { hashers, onProgress, signal }: Pick<SignOptions, "hashers" | "onProgress" | "signal">,
 ): Promise<Resource[]> {
-  const hasher = hasherOf(hash, hashers);
+  const { hashing } = source;
+  const hasher = hashing === undefined ? hasherOf(hash, hashers) : undefined;
   const sizes = new Map(entries.map(({ name, size }) => [name, size]));
   const total = parts.reduce(
     (sum, { name, shard }) => sum + (shard ? shard.end - shard.start : (sizes.get(name) ?? 0)),
     0,
   );
   let done = 0;
+  const count = (file: string) => (bytes: number) => {
+    done += bytes;
+    onProgress?.({ done, total, file });
+  };
+  const digestOf = async ({ name, shard }: Omit<Resource, "digest">): Promise<Uint8Array> => {
+    const tell = count(name);
+    if (hashing !== undefined) return hashing.digest(hash, name, shard, tell);
+    const pieces = source.open(name, shard?.start, shard?.end);
+    return hasher!(
+      (async function* () {
+        for await (const piece of pieces) {
+          signal?.throwIfAborted();
+          yield piece;
+          tell(piece.length);
+        }
+      })(),
+    );
+  };
   const hashed: Resource[] = [];
-  for (const part of parts) {
-    signal?.throwIfAborted();
-    const pieces = source.open(part.name, part.shard?.start, part.shard?.end);
-    const counted = (async function* () {
-      for await (const piece of pieces) {
-        signal?.throwIfAborted();
-        yield piece;
-        done += piece.length;
-        onProgress?.({ done, total, file: part.name });
+  let next = 0;
+  let failed = false;
+  const lane = async () => {
+    while (next < parts.length && !failed) {
+      signal?.throwIfAborted();
+      const i = next++;
+      try {
+        hashed[i] = { ...parts[i]!, digest: await digestOf(parts[i]!) };
+      } catch (error) {
+        failed = true;
+        throw error;
       }
-    })();
-    hashed.push({ ...part, digest: await hasher(counted) });
-  }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(hashing?.lanes ?? 1, parts.length) }, lane));
   return hashed;
 }

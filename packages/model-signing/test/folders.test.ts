@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { generateKeyPair, type KeyPair } from "@parapet/attestation";
 import { signFolder, verifyFolder } from "@parapet/model-signing/node";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { nodeHashers } from "../src/node/hashers.ts";
 
 let pair: KeyPair;
 let scratch: string;
@@ -32,6 +33,27 @@ describe("folders", () => {
     }
     expect(readdirSync(folder).sort()).toEqual(["model.sig", "sub", "weights.bin"]);
   });
+
+  it.each(["sha256", "blake2b"] as const)(
+    "large ones in threads, with the same result, and an end when they are stopped: %s",
+    async (hash) => {
+      for (const name of ["a.bin", "b.bin", "sub/c.bin"])
+        writeFileSync(join(folder, name), Buffer.alloc(30 << 20, name.length));
+      const seen: number[] = [];
+      const onProgress = ({ done, total }: { done: number; total: number }) => seen.push(done / total);
+      const inThreads = JSON.parse(await sign({ hash, onProgress })).dsseEnvelope.payload;
+      expect([seen.at(-1), seen.length > 5]).toEqual([1, true]);
+      expect(JSON.parse(await sign({ hash, hashers: nodeHashers })).dsseEnvelope.payload).toBe(inThreads);
+      expect((await verify()).resources.length).toBe(5);
+      await sign({ hash, method: "shards", shardSize: 20 << 20 });
+      writeFileSync(join(folder, "b.bin"), Buffer.alloc(30 << 20, 6));
+      await expect(verify()).rejects.toMatchObject({ code: "model-signing/changed" });
+      const controller = new AbortController();
+      const stopping = { signal: controller.signal, onProgress: () => controller.abort(new Error("enough")) };
+      await expect(sign({ hash, ...stopping })).rejects.toThrow("enough");
+    },
+    60_000,
+  );
 
   it("the signature is no part of the model, wherever it lies; a second one is", async () => {
     await sign();

@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Signer } from "@parapet/attestation";
+import type { FileSource } from "../file-source.ts";
+import { checkIgnored } from "../names.ts";
 import { type SignOptions, signModel } from "../sign.ts";
-import { type ProvenModel, type Trust, type VerifyOptions, verifyModel } from "../verify.ts";
+import { type ProvenModel, type Trust, type VerifyOptions, verifyBundle, verifyManifest } from "../verify.ts";
 import { folderSource } from "./folder-source.ts";
+import { withHashWorkers } from "./hash-workers.ts";
 import { nodeHashers } from "./hashers.ts";
 
 /** Options of `signFolder`. */
@@ -41,11 +44,18 @@ export interface SignFolderOptions extends SignOptions {
 export async function signFolder(path: string, options: SignFolderOptions): Promise<string> {
   const { signer, output, ignorePaths = [], hashers, ...rest } = options;
   const inside = output === undefined ? undefined : pathInside(path, output);
-  const bundle = await signModel(await folderSource(path), signer, {
-    ...rest,
-    ignorePaths: inside === undefined ? ignorePaths : [...ignorePaths, inside],
-    hashers: { ...nodeHashers, ...hashers },
-  });
+  const sign = async (source: FileSource) =>
+    signModel(source, signer, {
+      ...rest,
+      ignorePaths: inside === undefined ? ignorePaths : [...ignorePaths, inside],
+      hashers: { ...nodeHashers, ...hashers },
+    });
+  const source = await folderSource(path);
+  const { hash = "sha256", signal } = rest;
+  // A hasher of the caller's is asked; Node's own work in threads.
+  const bundle = await (hashers?.[hash] === undefined
+    ? withHashWorkers(source, await realpath(path), hash, signal, sign)
+    : sign(source));
   if (output !== undefined) {
     const part = join(dirname(resolve(output)), `.${randomUUID()}.part`);
     try {
@@ -99,9 +109,18 @@ export async function verifyFolder(
 ): Promise<ProvenModel> {
   const { ignorePaths = [], hashers } = options;
   const inside = pathInside(path, bundle);
-  return verifyModel(await folderSource(path), Uint8Array.from(await readFile(bundle)), trust, {
-    ...options,
-    ignorePaths: inside === undefined ? ignorePaths : [...ignorePaths, inside],
-    hashers: { ...nodeHashers, ...hashers },
-  });
+  // The signature first: a model that nobody trusted signed is not hashed.
+  const proven = await verifyBundle(Uint8Array.from(await readFile(bundle)), trust);
+  checkIgnored(ignorePaths, "caller");
+  const verify = (source: FileSource) =>
+    verifyManifest(source, proven, {
+      ...options,
+      ignorePaths: inside === undefined ? ignorePaths : [...ignorePaths, inside],
+      hashers: { ...nodeHashers, ...hashers },
+    });
+  const source = await folderSource(path);
+  const { hash } = proven;
+  return hashers?.[hash] === undefined
+    ? withHashWorkers(source, await realpath(path), hash, options.signal, verify)
+    : verify(source);
 }
