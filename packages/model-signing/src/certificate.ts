@@ -45,6 +45,8 @@ const CODE_SIGNING = "1.3.6.1.5.5.7.3.3";
 const BASIC_CONSTRAINTS = "2.5.29.19";
 const KEY_USAGE = "2.5.29.15";
 const EXTENDED_KEY_USAGE = "2.5.29.37";
+/** Certificates of a path, the trusted one among them. */
+const LONGEST = 9;
 /** Names and identifiers of keys: they say nothing about what a certificate may do. */
 const HARMLESS = ["2.5.29.14", "2.5.29.17", "2.5.29.18", "2.5.29.35"];
 
@@ -212,32 +214,43 @@ export async function verifyChain(
   if (leaf.extendedKeyUsage?.includes(CODE_SIGNING) !== true)
     throw refuse("expected the extended key usage code signing");
   const reasons: string[] = [];
-  const path = await search([leaf], others, trusted, now, reasons);
+  const path = await search(leaf, others, trusted, now, reasons);
   if (path === undefined)
     throw refuse(reasons[0] ?? "expected to lead to a trusted certificate, got a chain that does not");
   return { certificate: leaf, key: await readPublicKey(leaf.spki), path };
 }
 
-/** Walks up from the last certificate of a path to a trusted one. */
+/**
+ * Walks up from the signer's certificate to a trusted one, level by level. Each certificate is met once, at its shortest distance,
+ * where it may do most: whatever somebody puts into a bundle, the signatures tried are at most the square of their number.
+ */
 async function search(
-  path: readonly Certificate[],
+  leaf: Certificate,
   others: readonly Certificate[],
   trusted: readonly Certificate[],
   now: Date,
   reasons: string[],
 ): Promise<readonly Certificate[] | undefined> {
-  const last = path.at(-1)!;
-  const why = flawOf(last, path.length - 1, now);
-  if (why !== undefined) {
-    reasons.push(why);
-    return undefined;
-  }
-  if (trusted.some(({ fingerprint }) => fingerprint === last.fingerprint)) return path;
-  if (path.length > 8) return undefined;
-  for (const next of [...trusted, ...others]) {
-    if (path.includes(next) || !equalBytes(next.subject, last.issuer) || !(await isSignedBy(last, next))) continue;
-    const found = await search([...path, next], others, trusted, now, reasons);
-    if (found !== undefined) return found;
+  const met = new Set([leaf.fingerprint]);
+  let paths: (readonly Certificate[])[] = [[leaf]];
+  for (let below = 0; below < LONGEST && paths.length > 0; below++) {
+    const longer: (readonly Certificate[])[] = [];
+    for (const path of paths) {
+      const last = path.at(-1)!;
+      const why = flawOf(last, below, now);
+      if (why !== undefined) {
+        reasons.push(why);
+        continue;
+      }
+      if (trusted.some(({ fingerprint }) => fingerprint === last.fingerprint)) return path;
+      for (const next of [...trusted, ...others]) {
+        if (met.has(next.fingerprint) || !equalBytes(next.subject, last.issuer)) continue;
+        if (!(await isSignedBy(last, next))) continue;
+        met.add(next.fingerprint);
+        longer.push([...path, next]);
+      }
+    }
+    paths = longer;
   }
   return undefined;
 }

@@ -32,7 +32,10 @@ export interface TrustPolicy {
     /** Names of models, as signatures call them; `*` at the end stands for any rest. Default: all. */
     readonly models?: readonly string[];
     readonly signers: readonly TrustedSigner[];
-    /** How many of the signers must have signed, each in a bundle of its own; default 1. */
+    /**
+     * How many must have signed, each in a bundle of its own; default 1. Whoever has the same key or the same common name
+     * counts once, so a second certificate is no second signer.
+     */
     readonly threshold?: number;
   }[];
   /** Fingerprints of keys and certificates whose signatures no longer count. */
@@ -130,9 +133,12 @@ export function readPolicy(text: string | Uint8Array): TrustPolicy {
     });
     if (!(Number.isSafeInteger(threshold) && (threshold as number) >= 1))
       throw malformed('expected "threshold" to be a whole number >= 1');
-    const certain = (signers as readonly Json[]).every((signer) => (signer as { key?: string }).key !== undefined);
+    // Only roots without a name stand for more than one signer.
+    const certain = (signers as readonly Json[]).every((signer) =>
+      ["key", "commonName"].some((name) => Object.hasOwn(signer as object, name)),
+    );
     if (certain && (threshold as number) > all.length)
-      throw malformed(`expected "threshold" of at most ${all.length}, the number of keys`);
+      throw malformed(`expected "threshold" of at most ${all.length}, the number of signers`);
   }
   for (const fingerprint of texts(revoked, "revoked", 0)) {
     if (!/^[0-9a-f]{64}$/.test(fingerprint))
@@ -220,17 +226,15 @@ async function meetRule(bundles: readonly (Uint8Array | string)[], { rules, revo
   let most = "no rule is about a model of this name, or nobody whom it names has signed";
   for (const { models, signers, threshold = 1 } of rules) {
     /** By what was signed: who did. */
-    const agreed = new Map<string, { manifest: ProvenManifest; keys: Set<string> }>();
+    const agreed = new Map<string, ProvenManifest[]>();
     for (const bundle of bundles) {
       for (const signer of signers) {
         const manifest = await provenBy(bundle, signer, now);
         if (manifest === undefined || !(models ?? ["*"]).some((pattern) => matches(pattern, manifest.name))) continue;
         const { key, certificate } = manifest.signedBy;
-        if (
-          revoked.includes(key.fingerprint) ||
-          (certificate !== undefined && revoked.includes(certificate.fingerprint))
-        ) {
-          most = `the signer ${key.fingerprint.slice(0, 16)}... is revoked`;
+        const all = [key.fingerprint, ...(certificate ? [certificate.fingerprint, ...certificate.authorities] : [])];
+        if (all.some((fingerprint) => revoked.includes(fingerprint))) {
+          most = `the signer ${key.fingerprint.slice(0, 16)}... is revoked, or an authority of its certificate is`;
           continue;
         }
         // The root digest says nothing about names: the whole list must be the same.
@@ -241,15 +245,42 @@ async function meetRule(bundles: readonly (Uint8Array | string)[], { rules, revo
           manifest.hash,
           manifest.resources.map(({ name }) => name),
         ]);
-        const entry = agreed.get(what) ?? { manifest, keys: new Set() };
-        agreed.set(what, entry);
-        entry.keys.add(key.fingerprint);
-        if (entry.keys.size >= threshold) return { manifest: entry.manifest, signers: [...entry.keys] };
-        most = `${threshold} signers are needed, ${entry.keys.size} signed`;
+        const together = [...(agreed.get(what) ?? []), manifest];
+        agreed.set(what, together);
+        const people = signersOf(together);
+        if (people >= threshold) {
+          return {
+            manifest: leastOf(together),
+            signers: [...new Set(together.map(({ signedBy }) => signedBy.key.fingerprint))],
+          };
+        }
+        most = `${threshold} signers are needed, ${people} signed`;
       }
     }
   }
   throw refused(`the policy expected a signature that it trusts: ${most}`);
+}
+
+/** How many signers these are: those that share a key, or the name in a certificate, are one. */
+function signersOf(manifests: readonly ProvenManifest[]): number {
+  let people: Set<string>[] = [];
+  for (const { signedBy } of manifests) {
+    const marks = [`key ${signedBy.key.fingerprint}`];
+    if (signedBy.certificate !== undefined) marks.push(`name ${signedBy.certificate.commonName}`);
+    const same = people.filter((one) => marks.some((mark) => one.has(mark)));
+    people = [...people.filter((one) => !same.includes(one)), new Set([...marks, ...same.flatMap((one) => [...one])])];
+  }
+  return people.length;
+}
+
+/** What all of them allow: a path is passed over, and links are followed, only where each signer said so. */
+function leastOf(manifests: readonly ProvenManifest[]): ProvenManifest {
+  const [first, ...others] = manifests as readonly [ProvenManifest, ...ProvenManifest[]];
+  return {
+    ...first,
+    allowSymlinks: manifests.every(({ allowSymlinks }) => allowSymlinks),
+    ignorePaths: first.ignorePaths.filter((path) => others.every(({ ignorePaths }) => ignorePaths.includes(path))),
+  };
 }
 
 const matches = (pattern: string, name: string): boolean =>

@@ -43,7 +43,12 @@ export interface ProvenManifest extends Manifest {
   /** The key that signed; with a certificate, its key and name. */
   readonly signedBy: {
     readonly key: PublicKey;
-    readonly certificate?: { readonly commonName: string; readonly fingerprint: string };
+    readonly certificate?: {
+      readonly commonName: string;
+      readonly fingerprint: string;
+      /** Fingerprints of the certificates that lead from this one to a trusted one, that one last. */
+      readonly authorities: readonly string[];
+    };
   };
 }
 
@@ -146,9 +151,10 @@ async function proveByCertificate({ envelope }: Bundle, chain: readonly Uint8Arr
       if (label !== "CERTIFICATE") throw new TypeError(`"roots" expected PEM blocks "CERTIFICATE", got "${label}"`);
       return bytes;
     });
-  const { certificate, key } = await verifyChain(chain, anchors, now);
+  const { certificate, key, path } = await verifyChain(chain, anchors, now);
   const { commonName, fingerprint } = certificate;
-  const signedBy = { key, certificate: { commonName, fingerprint } };
+  const authorities = path.slice(1).map((authority) => authority.fingerprint);
+  const signedBy = { key, certificate: { commonName, fingerprint, authorities } };
   const { payload, payloadType, signatures } = envelope;
   const { verify } = await createVerifier(key);
   try {
