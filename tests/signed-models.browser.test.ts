@@ -7,6 +7,7 @@ import * as runtime from "onnxruntime-web/wasm";
 import { beforeAll, describe, expect, it } from "vitest";
 import onnxUrl from "../bench/models/standard.onnx?url";
 import { useBackend } from "./helpers/browser-backends.ts";
+import { releasesOf } from "./helpers/releases.ts";
 
 // In a page: TensorFlow.js and onnxruntime-web load what is signed and nothing else. The ONNX file comes from the server of
 // the page, the model of TensorFlow.js from memory, as it is made here.
@@ -62,6 +63,31 @@ describe("a model of TensorFlow.js in a page", () => {
     const other = { keys: [(await generateKeyPair("ecdsa-p256-sha256")).publicKey.pem] };
     expect(await code(load({}, other))).toBe("model-signing/signature");
   });
+
+  it("is refused when the server goes back to an older release, before any of its files is asked for", async () => {
+    const later = { ...files, "weights.bin": new Uint8Array(new Float32Array(8).fill(2).buffer) };
+    const fresh = await signModel(memorySource("dense", later), pair.signer);
+    const { serve, update } = await releasesOf(pair, "dense", [bundle, fresh]);
+    let asked = 0;
+    const answers: number[][] = [];
+    const load = (all: Record<string, Uint8Array<ArrayBuffer>>) =>
+      update(async ({ bundle: newest }) => {
+        const fetch = async (input: RequestInfo | URL) => {
+          asked++;
+          return new Response(all[new URL(String(input)).pathname.slice("/models/".length)] ?? null);
+        };
+        const model = await tf.loadLayersModel(await verifyingIOHandler(newest, trust, { base, fetch }));
+        answers.push([...(model.predict(tf.tensor2d([[1, 2, 3]])) as tf.Tensor).dataSync()]);
+        return { name: "dense" };
+      });
+    serve(1);
+    expect(await load(later)).toMatchObject({ switched: true, current: { version: "1.1.0" } });
+    expect(answers).toEqual([[14, 14]]);
+    serve(0);
+    asked = 0;
+    expect(await code(load(files))).toBe("model-signing/update-rollback");
+    expect(asked).toBe(0);
+  });
 });
 
 describe("a model of ONNX in a page", () => {
@@ -89,5 +115,23 @@ describe("a model of ONNX in a page", () => {
     const changed = await verifyingFetch(bundle, trust, { base, fetch: changing });
     expect(await code(changed(address))).toBe("model-signing/changed");
     expect(await code(verified(new URL("other.onnx", base)))).toBe("model-signing/unsigned");
+
+    // An older release of it, as well signed, is refused by a client that has seen the newer one.
+    const older = await signModel(memorySource("digits", { [name]: original.slice(0, 10) }), pair.signer);
+    const { serve, update } = await releasesOf(pair, "digits", [older, bundle]);
+    let asked = 0;
+    const run = () =>
+      update(async ({ bundle: newest }) => {
+        asked++;
+        const proven = await verifyingFetch(newest, trust, { base });
+        const body = new Uint8Array(await (await proven(address)).arrayBuffer());
+        await runtime.InferenceSession.create(body);
+        return { name: "digits" };
+      });
+    serve(1);
+    expect(await run()).toMatchObject({ switched: true });
+    serve(0);
+    expect(await code(run())).toBe("model-signing/update-rollback");
+    expect(asked).toBe(1);
   });
 });

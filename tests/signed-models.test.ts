@@ -2,13 +2,14 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { generateKeyPair, type KeyPair } from "@parapet/attestation";
 import { verifyingFetch, verifyingIOHandler } from "@parapet/model-signing";
 import { openVerified, signFolder } from "@parapet/model-signing/node";
 import * as tf from "@tensorflow/tfjs";
 import * as runtime from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { releasesOf } from "./helpers/releases.ts";
 
 // Real models, a real server, TensorFlow.js and onnxruntime: what is signed loads, and nothing else does.
 let folder: string;
@@ -146,5 +147,31 @@ describe("a model of ONNX", () => {
     const model = await open({ ignoreUnsignedFiles: true });
     expect(await code(model.read("digits.onnx.data"))).toBe("model-signing/unsigned");
     rmSync(join(folder, "digits.onnx.data"));
+  });
+});
+
+describe("an older release, as well signed as the newest", () => {
+  it("is refused before any of its files is read, by what loads TensorFlow.js and what loads ONNX", async () => {
+    const weights = new Uint8Array(32);
+    const older = await during("weights.bin", weights, () =>
+      signFolder(folder, { signer: pair.signer, ignorePaths: ["model.sig"] }),
+    );
+    const name = basename(folder);
+    const { serve, update } = await releasesOf(pair, name, [older, signature()]);
+    const load = () =>
+      update(async ({ bundle }) => {
+        await tf.loadLayersModel(await verifyingIOHandler(bundle, trust, { base }));
+        put("model.sig", bundle);
+        const model = await openVerified(folder, join(folder, "model.sig"), trust);
+        const session = await runtime.InferenceSession.create(await model.read("digits.onnx"));
+        await session.release();
+        return { name };
+      });
+    serve(1);
+    expect(await load()).toMatchObject({ switched: true, current: { version: "1.1.0" } });
+    serve(0);
+    asked = [];
+    expect(await during("weights.bin", weights, () => code(load()))).toBe("model-signing/update-rollback");
+    expect(asked).toEqual([]);
   });
 });

@@ -1,21 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
-import { text } from "node:stream/consumers";
-import { parseArgs } from "node:util";
-import {
-  createSigner,
-  exportPrivateKey,
-  fromUtf8,
-  generateKeyPair,
-  type KeyAlgorithm,
-  parseJson,
-  toHex,
-} from "@parapet/attestation";
+import { exportPrivateKey, fromUtf8, generateKeyPair, type KeyAlgorithm, parseJson, toHex } from "@parapet/attestation";
 import { readBundle } from "../bundle.ts";
 import { readManifest } from "../manifest.ts";
 import { readPolicy, verifyByPolicy } from "../policy.ts";
 import type { ProvenModel } from "../verify.ts";
+import { needed, type Outcome, one, parse, passphraseOf, progress, signerOf, Usage, type Values } from "./cli-input.ts";
+import { publish, update } from "./cli-updates.ts";
 import { folderSource } from "./folder-source.ts";
 import { pathInside, signFolder, verifyFolder } from "./folders.ts";
 import { nodeHashers } from "./hashers.ts";
@@ -28,55 +18,17 @@ const usage = `parapet-sign: sign models, and prove whose they are
   verify  MODEL --signature MODEL.sig... (--key KEY.pub.pem... | --roots ROOTS.pem... | --policy POLICY.json [--claims CLAIMS.jsonl])
           [--ignore PATH]... [--ignore-unsigned-files]
   inspect MODEL.sig                                       what a signature says; proves nothing
+  publish SITE --key REPOSITORY.pem... [--model MODEL --signature MODEL.sig --version 1.2.0 --public-key KEY.pub.pem [--path TARGET]
+          [--minimum-version 1.1.0] [--revoke 1.0.0=REASON]...] [--renew ROLE]...
+                                                          a folder for any web server; without a model: signs anew what expires
+  update  URL --root 1.root.json --path TARGET --folder FOLDER (--key KEY.pub.pem... | --roots ROOTS.pem...)
+                                                          the newest release, proven, in a folder of its own; the previous one stays
 
   --json prints one JSON value. A key's passphrase comes from the environment (PARAPET_SIGN_PASSPHRASE), from standard input
   (--passphrase-stdin) or from a prompt. Exit codes: 0 done, 1 not proven or refused, 2 wrong use, 3 a file could not be read or written.
 
   sign-model, verify-model, capabilities: the protocol of the OpenSSF conformance suite.
 `;
-
-class Usage extends Error {}
-
-const strings = { type: "string", multiple: true } as const;
-const flag = { type: "boolean" } as const;
-const options = {
-  key: strings,
-  roots: strings,
-  signature: strings,
-  policy: { type: "string" },
-  claims: { type: "string" },
-  output: { type: "string" },
-  algorithm: { type: "string" },
-  certificates: { type: "string" },
-  ignore: strings,
-  shards: { type: "string" },
-  hash: { type: "string" },
-  compat: { type: "string" },
-  "allow-symlinks": flag,
-  "ignore-unsigned-files": flag,
-  "passphrase-stdin": flag,
-  unencrypted: flag,
-  json: flag,
-  help: flag,
-  // Of the conformance suite.
-  method: { type: "string" },
-  "model-path": { type: "string" },
-  "output-bundle": { type: "string" },
-  bundle: { type: "string" },
-  "private-key": { type: "string" },
-  "public-key": { type: "string" },
-  "signing-cert": { type: "string" },
-  "cert-chain": strings,
-  "ignore-paths": strings,
-  identity: { type: "string" },
-  "identity-provider": { type: "string" },
-  "identity-token": { type: "string" },
-  "use-staging": flag,
-} as const;
-
-type Values = ReturnType<typeof parse>["values"];
-const parse = (args: readonly string[]) =>
-  parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
 
 /**
  * The command `parapet-sign`: prints to standard output, and errors to standard error.
@@ -118,11 +70,6 @@ export async function parapetSign(args: readonly string[]): Promise<number> {
     else process.stderr.write(`parapet-sign: ${message}${wrong ? "\nparapet-sign --help says more" : ""}\n`);
     return exit;
   }
-}
-
-interface Outcome {
-  readonly lines: readonly string[];
-  readonly value: unknown;
 }
 
 const commands: Readonly<Record<string, (values: Values, paths: readonly string[]) => Promise<Outcome>>> = {
@@ -215,6 +162,9 @@ const commands: Readonly<Record<string, (values: Values, paths: readonly string[
     return provenOf(model, proven, [proven.signedBy.key.fingerprint], []);
   },
 
+  publish,
+  update,
+
   async inspect(_, paths) {
     const { material, envelope } = readBundle(Uint8Array.from(readFileSync(one(paths, "MODEL.sig"))));
     const { resources, ...manifest } = await readManifest(envelope.payload);
@@ -301,61 +251,5 @@ function provenOf(
       ...(forms.length > 0 ? [`forms of older clients: ${forms.join(", ")}`] : []),
     ],
     value: { proven: true, name, rootDigest, files, signers, evidence, unsigned, forms },
-  };
-}
-
-function needed(value: string | undefined, name: string): string {
-  if (value === undefined) throw new Usage(`${name} is needed`);
-  return value;
-}
-
-function one(values: readonly string[], name: string): string {
-  const [value, ...others] = values;
-  if (value === undefined || others.length > 0) throw new Usage(`${name} expected once, got ${values.length} times`);
-  return value;
-}
-
-async function signerOf(path: string, piped: boolean | undefined) {
-  const pem = readFileSync(path, "utf8");
-  const passphrase = pem.includes("ENCRYPTED") ? await passphraseOf(piped, false) : undefined;
-  return createSigner(pem, passphrase === undefined ? {} : { passphrase });
-}
-
-/** From the environment, from standard input where that was asked for, or from a person; never from the command line. */
-async function passphraseOf(piped: boolean | undefined, twice: boolean): Promise<string> {
-  const given =
-    piped === true ? (await text(process.stdin)).replace(/\r?\n$/, "") : process.env.PARAPET_SIGN_PASSPHRASE;
-  if (given !== undefined && given !== "") return given;
-  if (!process.stdin.isTTY) {
-    throw new Usage(
-      "a passphrase is needed: PARAPET_SIGN_PASSPHRASE, --passphrase-stdin or a terminal (keygen: or --unencrypted)",
-    );
-  }
-  const ask = async (question: string) => {
-    process.stderr.write(question);
-    const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-    const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
-    try {
-      return await reader.question("");
-    } finally {
-      reader.close();
-      process.stderr.write("\n");
-    }
-  };
-  const first = await ask("passphrase: ");
-  if (first === "") throw new Usage("a passphrase is needed, got none");
-  if (twice && (await ask("again: ")) !== first) throw new Usage("the passphrases differ");
-  return first;
-}
-
-/** One line on a terminal, for models that take a while. */
-function progress(json: boolean | undefined) {
-  let last = performance.now();
-  return ({ done, total, file }: { done: number; total: number; file: string }) => {
-    if (json === true || !process.stderr.isTTY || (performance.now() - last < 200 && done < total)) return;
-    last = performance.now();
-    process.stderr.write(
-      done === total ? "\r\x1b[K" : `\r\x1b[K${Math.floor((100 * done) / Math.max(1, total))} %  ${file.slice(0, 60)}`,
-    );
   };
 }
