@@ -38,21 +38,24 @@ const filesOf = async (options: object, limit = held) => {
 
 describe("bytes are given out when they are proven, and not before", () => {
   it.each([
-    ["a file that is held", {}, 8 << 20, 1],
-    ["a file that is read twice", {}, held, 2],
-    ["shards that are held", { method: "shards", shardSize: 50_000 }, held, 1],
-    ["shards that are read twice", { method: "shards", shardSize: 3 << 20 }, held, 2],
-    ["BLAKE2b, read twice", { hash: "blake2b" }, held, 2],
-  ])("%s", async (_, options, limit, readings) => {
+    ["a file that is held", {}, 8 << 20, 1, content.length],
+    ["a file of unknown length that is held", {}, 32 << 20, 1, undefined],
+    ["a file of unknown length that is read twice", {}, 8 << 20, 2, undefined],
+    ["a file that is read twice, its length known", {}, held, 2, content.length],
+    ["a file whose length is not as it was said", {}, held, 2, 5],
+    ["shards that are held", { method: "shards", shardSize: 50_000 }, held, 1, undefined],
+    ["shards that are read twice", { method: "shards", shardSize: 3 << 20 }, held, 2, undefined],
+    ["BLAKE2b, read twice", { hash: "blake2b" }, held, 2, undefined],
+  ])("%s", async (_, options, limit, readings, size) => {
     const files = await filesOf(options, limit);
     let opened = 0;
-    const good = await all(files.release("w", () => counted(() => opened++)));
+    const good = await all(files.release("w", () => counted(() => opened++), size));
     expect([good.error, opened]).toEqual([undefined, readings]);
     expect(Buffer.compare(good.bytes, content)).toBe(0);
 
     const changed = content.slice();
     changed[4 << 20]! ^= 1;
-    const bad = await all(files.release("w", () => pieces(changed)));
+    const bad = await all(files.release("w", () => pieces(changed), size));
     expect(bad.error?.code).toBe("model-signing/changed");
     // What came before it is as it was signed: shards are proven one by one, a whole file gives out nothing.
     expect(Buffer.compare(bad.bytes, content.subarray(0, bad.bytes.length))).toBe(0);

@@ -4,8 +4,8 @@ import type { Resource } from "../manifest.ts";
 import { problem } from "../problem.ts";
 import type { ProvenManifest } from "../verify.ts";
 
-/** What is held in memory until it is proven; what is longer is read twice. */
-const HELD = 64 << 20;
+/** What is held in memory until it is proven, at times twice, as WebCrypto hashes one piece; what is longer is read twice. */
+const HELD = 32 << 20;
 /** A block of a file that is read twice. */
 const BLOCK = 1 << 20;
 
@@ -17,17 +17,19 @@ export interface SignedFiles {
    *
    * @param name - as it was signed
    * @param open - reads the file from its beginning; called again for a file that is too long to be held
+   * @param size - bytes, where they are known: only what is too long depends on it, so nobody needs to trust it
    */
   readonly release: (
     name: string,
     open: () => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>,
+    size?: number,
   ) => AsyncGenerator<Uint8Array>;
 }
 
 /**
  * The files of a proven manifest.
  *
- * A file or shard of up to 64 MiB is held until its digest is known to be right. A longer one is read twice: the first time it
+ * A file or shard of up to 32 MiB is held until its digest is known to be right. A longer one is read twice: the first time it
  * is hashed as a whole and block by block; the second time every block must be the one that was part of the right whole.
  */
 export function signedFiles(
@@ -47,7 +49,7 @@ export function signedFiles(
 
   return {
     names: [...parts.keys()],
-    async *release(name, open) {
+    async *release(name, open, size) {
       const units = parts.get(name);
       if (units === undefined) {
         throw problem(
@@ -56,22 +58,26 @@ export function signedFiles(
         );
       }
       const reader = new Reader(await open());
-      const large = units.some(({ shard }) => shard !== undefined && shard.end - shard.start > held);
-      const twice: Uint8Array[] = [];
+      let large = units.some(({ shard }) => (shard === undefined ? (size ?? 0) : shard.end - shard.start) > held);
+      // Of a file whose length nobody says, less is held: it may be of any.
+      const most = size === undefined ? held / 4 : held;
+      let begun: Uint8Array[] = [];
       for (const unit of large ? [] : units) {
-        const bytes = await reader.take(unit.shard === undefined ? held : unit.shard.end - unit.shard.start);
-        if (unit.shard === undefined && !(await reader.isAtEnd())) {
-          twice.push(bytes);
+        const pieces = await reader.pieces(unit.shard === undefined ? most : unit.shard.end - unit.shard.start);
+        large = unit.shard === undefined && !(await reader.isAtEnd());
+        if (large) {
+          begun = pieces;
           break;
         }
+        const bytes = joined(pieces);
         check(unit, await hasher(one(bytes)));
         yield bytes;
       }
-      if (!large && twice.length === 0) {
+      if (!large) {
         if (!(await reader.isAtEnd())) throw longer(name);
         return;
       }
-      const blocks = await firstReading(units, reader, twice, streaming);
+      const blocks = await firstReading(units, reader, begun, streaming);
       const again = new Reader(await open());
       for (const digest of blocks) {
         const block = await again.take(BLOCK);
@@ -107,7 +113,7 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function firstReading(
   units: readonly Resource[],
   reader: Reader,
-  begun: readonly Uint8Array[],
+  begun: Uint8Array[],
   hasher: Hasher,
 ): Promise<readonly Uint8Array[]> {
   const blocks: Uint8Array[] = [];
@@ -128,7 +134,8 @@ async function firstReading(
   for (const unit of units) {
     let left = unit.shard === undefined ? Number.POSITIVE_INFINITY : unit.shard.end - unit.shard.start;
     const pieces = async function* () {
-      for (const piece of unit === units[0] ? begun : []) {
+      // Each is let go as soon as it is hashed.
+      for (let piece = begun.shift(); piece !== undefined; piece = begun.shift()) {
         await inBlocks(piece);
         yield piece;
       }
@@ -155,6 +162,9 @@ function check({ name, shard, digest }: Resource, got: Uint8Array): void {
   );
 }
 
+const joined = (pieces: readonly Uint8Array[]): Uint8Array =>
+  pieces.length === 1 ? pieces[0]! : concatBytes(...pieces);
+
 /** Takes as many bytes as it is asked for from pieces of any size. */
 class Reader {
   readonly #pieces: AsyncIterator<Uint8Array>;
@@ -166,6 +176,10 @@ class Reader {
 
   /** Fresh memory; fewer bytes only at the end. */
   async take(count: number): Promise<Uint8Array> {
+    return joined(await this.pieces(count));
+  }
+
+  async pieces(count: number): Promise<Uint8Array[]> {
     const taken: Uint8Array[] = [];
     let length = 0;
     while (length < count && !(await this.isAtEnd())) {
@@ -174,7 +188,7 @@ class Reader {
       taken.push(part);
       length += part.length;
     }
-    return taken.length === 1 ? taken[0]! : concatBytes(...taken);
+    return taken;
   }
 
   async isAtEnd(): Promise<boolean> {

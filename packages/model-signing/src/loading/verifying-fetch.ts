@@ -20,7 +20,7 @@ export type VerifyingFetch = typeof globalThis.fetch & {
 
 /**
  * A `fetch` that gives out nothing but proven bytes: for whatever loads a model through a fetch that can be handed over. Each
- * file, or shard, is proven before its first byte is given out; one above 64 MiB is fetched twice instead of being held. What is
+ * file, or shard, is proven before its first byte is given out; one above 32 MiB is fetched twice instead of being held. What is
  * not signed, or lies elsewhere, is refused without being asked for; ranges are answered with the whole file.
  *
  * @param bundle - the signature: bytes or text. Fetch it yourself; it needs no protection
@@ -70,7 +70,7 @@ export async function verifyingFetch(
     const first = await ask();
     if (!first.ok || first.body === null) return first;
     let answer: Response | undefined = first;
-    const proven = files.release(name, async () => {
+    const open = async () => {
       const response = answer ?? (await ask());
       answer = undefined;
       if (!response.ok || response.body === null)
@@ -79,7 +79,9 @@ export async function verifyingFetch(
           `${JSON.stringify(name)} expected to be there again, got status ${response.status}`,
         );
       return chunksOf(response.body);
-    });
+    };
+    const length = first.headers.get("content-length");
+    const proven = files.release(name, open, length === null ? undefined : Number(length));
     // The first piece is proven before the response is given out: a small file that was changed is no response at all.
     const begin = await proven.next();
     const body = new ReadableStream<Uint8Array>({

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { concatBytes } from "@parapet/attestation";
 import { signedFiles } from "../loading/signed-files.ts";
 import { usuallyIgnored } from "../names.ts";
 import { problem } from "../problem.ts";
@@ -92,14 +91,21 @@ export async function openVerified(
     );
   }
   const names = files.names.map((name) => (name === "." ? source.name : name));
-  const release = (file: string) => files.release(signedAs(file), () => source.open(file));
+  const sizes = new Map(entries.map(({ name, size }) => [name, size]));
+  const release = (file: string) => files.release(signedAs(file), () => source.open(file), sizes.get(file));
   return {
     manifest,
     files: names,
     async read(file) {
-      const parts: Uint8Array[] = [];
-      for await (const part of release(file)) parts.push(part);
-      return concatBytes(...parts);
+      // Filled as it is proven: the file is in memory once.
+      const bytes = new Uint8Array(sizes.get(file) ?? 0);
+      let length = 0;
+      for await (const part of release(file)) {
+        if (length + part.length > bytes.length) throw grown(file);
+        bytes.set(part, length);
+        length += part.length;
+      }
+      return bytes.subarray(0, length);
     },
     async copy() {
       const folder = await mkdtemp(join(tmpdir(), "parapet-model-"));
@@ -118,3 +124,9 @@ export async function openVerified(
     },
   };
 }
+
+const grown = (file: string) =>
+  problem(
+    "model-signing/changed",
+    `${JSON.stringify(file)} expected to stay as long as it was when the model was opened, got more bytes`,
+  );
