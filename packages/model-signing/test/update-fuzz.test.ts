@@ -74,7 +74,7 @@ function edit(value: Record<string, unknown>, pick: (below: number) => number): 
     const kind = pick(4);
     if (kind === 0) delete at[name];
     else if (kind === 1) at[String(odd[pick(odd.length)])] = inner;
-    else at[name] = odd[pick(odd.length)];
+    else at[name] = structuredClone(odd[pick(odd.length)]);
     return;
   }
 }
