@@ -16,7 +16,7 @@ import { problem } from "./problem.ts";
 export type Material =
   | { readonly method: "key"; readonly hint: string }
   | { readonly method: "certificate"; readonly certificates: readonly Uint8Array<ArrayBuffer>[] }
-  | { readonly method: "sigstore" };
+  | { readonly method: "sigstore"; readonly certificate: Uint8Array<ArrayBuffer>; readonly bundle: Json };
 
 /** A bundle that was read. Nothing of it is proven yet. */
 export interface Bundle {
@@ -48,7 +48,8 @@ export function writeBundle(envelope: Envelope, material: Exclude<Material, { me
  * @returns how it is to be proven, and the envelope
  */
 export function readBundle(source: Uint8Array | string): Bundle {
-  const { mediaType, verificationMaterial, dsseEnvelope } = closed(parseJson(source, { maxDepth: 16 }), "bundle", [
+  const json = parseJson(source, { maxDepth: 16 });
+  const { mediaType, verificationMaterial, dsseEnvelope } = closed(json, "bundle", [
     "mediaType",
     "verificationMaterial",
     "dsseEnvelope",
@@ -63,10 +64,10 @@ export function readBundle(source: Uint8Array | string): Bundle {
   if (envelope.signatures.length !== 1)
     throw malformed(`envelope expected one signature, got ${envelope.signatures.length}`);
   const forms: Form[] = [];
-  return { material: readMaterial(verificationMaterial, forms), envelope, forms };
+  return { material: readMaterial(verificationMaterial, json, forms), envelope, forms };
 }
 
-function readMaterial(json: Json, forms: Form[]): Material {
+function readMaterial(json: Json, bundle: Json, forms: Form[]): Material {
   const { publicKey, x509CertificateChain, certificate, tlogEntries, timestampVerificationData } = closed(
     json,
     "verificationMaterial",
@@ -76,7 +77,12 @@ function readMaterial(json: Json, forms: Form[]): Material {
   if (kinds.length !== 1)
     throw malformed(`verificationMaterial expected one of a key, a chain or a certificate, got ${kinds.length}`);
   if (tlogEntries !== undefined && !Array.isArray(tlogEntries)) throw malformed('"tlogEntries" expected a list');
-  if (certificate !== undefined) return { method: "sigstore" };
+  if (certificate !== undefined) {
+    const entries = tlogEntries?.length ?? 0;
+    if (entries === 0 || entries > 16)
+      throw malformed(`the bundle of an identity expected 1 to 16 entries of a log, got ${entries}`);
+    return { method: "sigstore", certificate: readCertificateBytes(certificate), bundle };
+  }
   if (tlogEntries === undefined) forms.push("without-tlog-entries");
   if ((tlogEntries?.length ?? 0) > 0 || timestampVerificationData !== undefined) {
     throw problem(
@@ -91,12 +97,14 @@ function readMaterial(json: Json, forms: Form[]): Material {
   }
   return {
     method: "certificate",
-    certificates: certificates.map((one: Json) => {
-      const { rawBytes } = closed(one, "certificate", ["rawBytes"]);
-      if (typeof rawBytes !== "string") throw malformed('certificate expected "rawBytes"');
-      return fromBase64(rawBytes);
-    }),
+    certificates: certificates.map(readCertificateBytes),
   };
+}
+
+function readCertificateBytes(json: Json): Uint8Array<ArrayBuffer> {
+  const { rawBytes } = closed(json, "certificate", ["rawBytes"]);
+  if (typeof rawBytes !== "string") throw malformed('certificate expected "rawBytes"');
+  return fromBase64(rawBytes);
 }
 
 /** The key's fingerprint; older bundles carry its PEM, from which nothing is taken but the text. */

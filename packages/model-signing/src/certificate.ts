@@ -38,6 +38,8 @@ export interface Certificate {
   readonly extendedKeyUsage: readonly string[] | undefined;
   /** A critical extension that is not known here. */
   readonly unknown: string | undefined;
+  /** What all of its extensions hold, by their identifiers. */
+  readonly extensions: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 }
 
 const malformed = (message: string) => problem("model-signing/malformed", message);
@@ -45,6 +47,7 @@ const CODE_SIGNING = "1.3.6.1.5.5.7.3.3";
 const BASIC_CONSTRAINTS = "2.5.29.19";
 const KEY_USAGE = "2.5.29.15";
 const EXTENDED_KEY_USAGE = "2.5.29.37";
+const isRead = [BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE];
 /** Certificates of a path, the trusted one among them. */
 const LONGEST = 9;
 /** Names and identifiers of keys: they say nothing about what a certificate may do. */
@@ -90,15 +93,19 @@ function readExtensions(extensions: readonly DerNode[]) {
   let keyUsage: number | undefined;
   let extendedKeyUsage: readonly string[] | undefined;
   let unknown: string | undefined;
-  const seen = new Set<string>();
+  const contents = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const extension of extensions) {
     const parts = derChildren(extension, tags.sequence);
     const name = parts[0] === undefined ? "" : readDerIdentifier(parts[0]);
     const critical = parts.length === 3 && parts[1]!.tag === tags.boolean && parts[1]!.content[0] === 0xff;
     const value = parts.at(-1);
-    if (value?.tag !== tags.octetString || seen.has(name))
+    if (value?.tag !== tags.octetString || contents.has(name))
       throw malformed("certificate expected each extension once, with a value");
-    seen.add(name);
+    contents.set(name, value.content);
+    if (!isRead.includes(name)) {
+      if (critical && !HARMLESS.includes(name)) unknown = name;
+      continue;
+    }
     const content = readDer(value.content);
     if (name === BASIC_CONSTRAINTS) {
       const members = derChildren(content, tags.sequence);
@@ -113,9 +120,9 @@ function readExtensions(extensions: readonly DerNode[]) {
       keyUsage = content.content[1]!;
     } else if (name === EXTENDED_KEY_USAGE) {
       extendedKeyUsage = derChildren(content, tags.sequence).map(readDerIdentifier);
-    } else if (critical && !HARMLESS.includes(name)) unknown = name;
+    }
   }
-  return { authority, keyUsage, extendedKeyUsage, unknown };
+  return { authority, keyUsage, extendedKeyUsage, unknown, extensions: contents };
 }
 
 function commonName(name: DerNode): string {
@@ -209,15 +216,19 @@ export async function verifyChain(
   const [leaf, ...others] = given;
   const refuse = (why: string) => problem("model-signing/certificate", `certificate "${leaf!.commonName}" ${why}`);
   if (leaf === undefined) throw malformed("chain expected a certificate");
-  if (leaf.keyUsage !== undefined && (leaf.keyUsage & 0x80) === 0)
-    throw refuse("expected the key usage digital signature");
-  if (leaf.extendedKeyUsage?.includes(CODE_SIGNING) !== true)
-    throw refuse("expected the extended key usage code signing");
+  checkSigner(leaf);
   const reasons: string[] = [];
   const path = await search(leaf, others, trusted, now, reasons);
   if (path === undefined)
     throw refuse(reasons[0] ?? "expected to lead to a trusted certificate, got a chain that does not");
   return { certificate: leaf, key: await readPublicKey(leaf.spki), path };
+}
+
+/** Refuses a certificate that is not for signing code. */
+export function checkSigner({ commonName, keyUsage, extendedKeyUsage }: Certificate): void {
+  const refuse = (why: string) => problem("model-signing/certificate", `certificate "${commonName}" ${why}`);
+  if (keyUsage !== undefined && (keyUsage & 0x80) === 0) throw refuse("expected the key usage digital signature");
+  if (extendedKeyUsage?.includes(CODE_SIGNING) !== true) throw refuse("expected the extended key usage code signing");
 }
 
 /**

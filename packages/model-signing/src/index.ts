@@ -1,5 +1,7 @@
+export type { ExtensionName, Extensions } from "./extensions.ts";
 export { type FileSource, type ModelEntry, memorySource } from "./file-source.ts";
 export type { Hasher, HashName } from "./hashing.ts";
+export type { KeylessIdentity, KeylessProof, KeylessVerifier } from "./keyless.ts";
 export { type VerifyingFetch, type VerifyingFetchOptions, verifyingFetch } from "./loading/verifying-fetch.ts";
 export {
   type LoadedArtifacts,
@@ -19,10 +21,10 @@ export {
 } from "./policy.ts";
 export type { SigningErrorCode } from "./problem.ts";
 export { type SignOptions, signModel } from "./sign.ts";
+export type { SignedBy, Trust } from "./trust.ts";
 export {
   type ProvenManifest,
   type ProvenModel,
-  type Trust,
   type VerifyOptions,
   verifyBundle,
   verifyModel,

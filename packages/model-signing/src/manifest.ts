@@ -31,7 +31,10 @@ export type Form =
   | "digests-v0.1"
   | "pae-v0.2.0"
   | "public-key-as-raw-bytes"
-  | "without-tlog-entries";
+  | "without-tlog-entries"
+  | "extension-ed25519"
+  | "extension-ed25519ph"
+  | "extension-ml-dsa-65";
 
 /** What a signature says about a model. */
 export interface Manifest {

@@ -9,10 +9,13 @@ import {
   type Verifier,
   verifyEvidence,
 } from "@parapet/attestation";
+import { type ExtensionName, type Extensions, extensionNames } from "./extensions.ts";
 import type { FileSource } from "./file-source.ts";
+import { checkIdentity, type KeylessIdentity, type KeylessVerifier } from "./keyless.ts";
 import { closed } from "./manifest.ts";
 import { problem } from "./problem.ts";
 import {
+  methodOf,
   type ProvenManifest,
   type ProvenModel,
   type Trust,
@@ -21,8 +24,14 @@ import {
   verifyManifest,
 } from "./verify.ts";
 
-/** Who may sign: the holder of a key, or whoever has a certificate that leads to one of these roots. */
-export type TrustedSigner = { readonly key: string } | { readonly roots: string; readonly commonName?: string };
+/**
+ * Who may sign: the holder of a key, whoever has a certificate that leads to one of these roots, or an identity of Sigstore. An
+ * algorithm beside ECDSA is allowed by its name, for this key alone.
+ */
+export type TrustedSigner =
+  | { readonly key: string; readonly extension?: ExtensionName }
+  | { readonly roots: string; readonly commonName?: string }
+  | KeylessIdentity;
 
 /** Whom to trust with which models, and what else must be proven: plain data, to be kept as JSON. */
 export interface TrustPolicy {
@@ -75,6 +84,10 @@ export interface PolicyOptions extends VerifyOptions {
   readonly claims?: string;
   /** When certificates and times are judged; default: now. */
   readonly now?: Date;
+  /** What proves signatures of identities; from `keylessVerifier` of `./node/keyless`. */
+  readonly keyless?: KeylessVerifier;
+  /** What proves the extensions that the policy allows; one that it does not allow does not count. */
+  readonly extensions?: Extensions;
 }
 
 const malformed = (message: string) => problem("model-signing/malformed", `policy ${message}`);
@@ -122,20 +135,38 @@ export function readPolicy(text: string | Uint8Array): TrustPolicy {
     const { models, signers, threshold = 1 } = closed(rule, "policy rule", ["models", "signers", "threshold"]);
     if (models !== undefined) texts(models, "models", 1);
     const all = list(signers, "signers", 1).map((signer) => {
-      const { key, roots, commonName } = closed(signer, "policy signer", ["key", "roots", "commonName"]);
+      const { key, extension, roots, commonName, identity, identityPattern, issuer } = closed(signer, "policy signer", [
+        "key",
+        "extension",
+        "roots",
+        "commonName",
+        "identity",
+        "identityPattern",
+        "issuer",
+      ]);
+      const given = (...all: (Json | undefined)[]) => all.some((one) => one !== undefined);
+      if (given(identity, identityPattern, issuer)) {
+        const wrong = given(key, extension, roots, commonName)
+          ? 'expected an identity to have no "key" and no "roots"'
+          : checkIdentity(signer as unknown as KeylessIdentity);
+        if (wrong !== undefined) throw malformed(wrong);
+        return 1;
+      }
       const one = key === undefined ? roots : key;
-      if (typeof one !== "string" || (key !== undefined && (roots !== undefined || commonName !== undefined))) {
-        throw malformed('expected a signer to have a "key", or "roots" and perhaps a "commonName"');
+      if (typeof one !== "string" || (key === undefined ? given(extension) : given(roots, commonName))) {
+        throw malformed('expected a signer to have a "key", "roots" and perhaps a "commonName", or an "identity"');
       }
       if (commonName !== undefined && typeof commonName !== "string")
         throw malformed('expected "commonName" to be a text');
+      if (extension !== undefined && !extensionNames.includes(extension as ExtensionName))
+        throw malformed(`expected "extension" to be one of ${extensionNames.join(", ")}`);
       return parsePem(one).length;
     });
     if (!(Number.isSafeInteger(threshold) && (threshold as number) >= 1))
       throw malformed('expected "threshold" to be a whole number >= 1');
-    // Only roots without a name stand for more than one signer.
+    // Only roots without a name, and beginnings of names, stand for more than one signer.
     const certain = (signers as readonly Json[]).every((signer) =>
-      ["key", "commonName"].some((name) => Object.hasOwn(signer as object, name)),
+      ["key", "commonName", "identity"].some((name) => Object.hasOwn(signer as object, name)),
     );
     if (certain && (threshold as number) > all.length)
       throw malformed(`expected "threshold" of at most ${all.length}, the number of signers`);
@@ -208,7 +239,7 @@ export async function verifyByPolicy(
   if (bundles.length === 0 || bundles.length > MOST)
     throw new RangeError(`"bundles" expected 1 to ${MOST}, got ${bundles.length}`);
   const { now = new Date() } = options;
-  const { manifest, signers } = await meetRule(bundles, checked, now);
+  const { manifest, signers } = await meetRule(bundles, checked, { ...options, now });
   const evidence = await meetDemands(
     manifest,
     checked.evidence ?? [],
@@ -222,17 +253,22 @@ export async function verifyByPolicy(
 const refused = (message: string) => problem("model-signing/policy", message);
 
 /** The manifest on which enough signers of one rule agree. */
-async function meetRule(bundles: readonly (Uint8Array | string)[], { rules, revoked = [] }: TrustPolicy, now: Date) {
+async function meetRule(
+  bundles: readonly (Uint8Array | string)[],
+  { rules, revoked = [] }: TrustPolicy,
+  options: PolicyOptions,
+) {
   let most = "no rule is about a model of this name, or nobody whom it names has signed";
   for (const { models, signers, threshold = 1 } of rules) {
     /** By what was signed: who did. */
     const agreed = new Map<string, ProvenManifest[]>();
     for (const bundle of bundles) {
       for (const signer of signers) {
-        const manifest = await provenBy(bundle, signer, now);
+        const manifest = await provenBy(bundle, signer, options);
         if (manifest === undefined || !(models ?? ["*"]).some((pattern) => matches(pattern, manifest.name))) continue;
-        const { key, certificate } = manifest.signedBy;
-        const all = [key.fingerprint, ...(certificate ? [certificate.fingerprint, ...certificate.authorities] : [])];
+        const { key, certificate, identity } = manifest.signedBy;
+        const by = certificate ?? identity;
+        const all = [key.fingerprint, ...(by ? [by.fingerprint, ...by.authorities] : [])];
         if (all.some((fingerprint) => revoked.includes(fingerprint))) {
           most = `the signer ${key.fingerprint.slice(0, 16)}... is revoked, or an authority of its certificate is`;
           continue;
@@ -261,12 +297,14 @@ async function meetRule(bundles: readonly (Uint8Array | string)[], { rules, revo
   throw refused(`the policy expected a signature that it trusts: ${most}`);
 }
 
-/** How many signers these are: those that share a key, or the name in a certificate, are one. */
+/** How many signers these are: those that share a key, the name in a certificate, or an identity, are one. */
 function signersOf(manifests: readonly ProvenManifest[]): number {
   let people: Set<string>[] = [];
   for (const { signedBy } of manifests) {
     const marks = [`key ${signedBy.key.fingerprint}`];
     if (signedBy.certificate !== undefined) marks.push(`name ${signedBy.certificate.commonName}`);
+    const { identity } = signedBy;
+    if (identity !== undefined) marks.push(`identity ${JSON.stringify([identity.issuer, identity.identity])}`);
     const same = people.filter((one) => marks.some((mark) => one.has(mark)));
     people = [...people.filter((one) => !same.includes(one)), new Set([...marks, ...same.flatMap((one) => [...one])])];
   }
@@ -290,18 +328,36 @@ const matches = (pattern: string, name: string): boolean =>
 async function provenBy(
   bundle: Uint8Array | string,
   signer: TrustedSigner,
-  now: Date,
+  options: PolicyOptions,
 ): Promise<ProvenManifest | undefined> {
-  const trust: Trust = "key" in signer ? { keys: [signer.key] } : { roots: [signer.roots], now };
+  const method = "key" in signer ? "key" : "roots" in signer ? "certificate" : "sigstore";
+  if ((await methodOf(bundle)) !== method) return undefined;
   try {
-    const manifest = await verifyBundle(bundle, trust);
-    const wanted = "key" in signer ? undefined : signer.commonName;
+    const manifest = await verifyBundle(bundle, trustOf(signer, options));
+    const wanted = "roots" in signer ? signer.commonName : undefined;
     return wanted === undefined || manifest.signedBy.certificate?.commonName === wanted ? manifest : undefined;
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === "model-signing/signature" || code === "model-signing/certificate") return undefined;
+    if (code === "model-signing/signature" || code === "model-signing/certificate" || code === "model-signing/log")
+      return undefined;
     throw error;
   }
+}
+
+/** Trust in one signer of a policy, and in no more than it allows. */
+function trustOf(signer: TrustedSigner, { now, keyless, extensions = {} }: PolicyOptions): Trust {
+  if ("roots" in signer) return { roots: [signer.roots], now: now! };
+  if ("key" in signer) {
+    const { key, extension } = signer;
+    if (extension === undefined) return { keys: [key] };
+    const verifier = extensions[extension];
+    if (verifier === undefined)
+      throw new TypeError(`"extensions" expected what proves ${extension}, which the policy allows; got nothing`);
+    return { keys: [key], extensions: { [extension]: verifier } };
+  }
+  if (keyless === undefined)
+    throw new TypeError('"keyless" expected a verifier, as the policy trusts identities; got nothing');
+  return { keyless: { identities: [signer], verifier: keyless } };
 }
 
 async function meetDemands(

@@ -10,6 +10,8 @@ export type SigningErrorCode =
   | "model-signing/signature"
   /** A certificate that does not lead to a trusted one, or is not valid now. */
   | "model-signing/certificate"
+  /** A signature that no log or timestamp authority has seen, or not while its certificate was valid. */
+  | "model-signing/log"
   /** A name of a file that could be taken for another one, or lead out of the model. */
   | "model-signing/name"
   /** A link where none is allowed, or something that is no file. */

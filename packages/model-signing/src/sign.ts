@@ -1,5 +1,6 @@
 import { parsePem, type Signer, signEnvelope, statementMediaType } from "@parapet/attestation";
 import { writeBundle } from "./bundle.ts";
+import type { ExtensionName } from "./extensions.ts";
 import type { FileSource, ModelEntry } from "./file-source.ts";
 import { type Hasher, type HashName, hasherOf } from "./hashing.ts";
 import { type Resource, writeManifest } from "./manifest.ts";
@@ -22,6 +23,8 @@ export interface SignOptions {
   readonly certificates?: string;
   /** "python": the form that the reference in Python reads, for single files and shards. Default: the specification's. */
   readonly compat?: "python";
+  /** An algorithm beside ECDSA: what is signed by it is proven only where its name is trusted. */
+  readonly extension?: ExtensionName;
   /** Hashes that the platform does not have. */
   readonly hashers?: Partial<Record<HashName, Hasher>>;
   readonly onProgress?: (event: { readonly done: number; readonly total: number; readonly file: string }) => void;
@@ -32,7 +35,7 @@ export interface SignOptions {
  * Signs a model: all of its files, by name and digest, in one OpenSSF model signature that any client can prove.
  *
  * @param source - the files; weights, configuration and tokenizer alike
- * @param signer - ECDSA on P-256, P-384 or P-521
+ * @param signer - ECDSA on P-256, P-384 or P-521; another kind of key where `extension` names it
  * @param options - method, hash, what is left out
  * @returns the bundle, as text for a file beside the model. The same model gives the same statement, byte for byte
  * @throws ParapetError `model-signing/name`, `/link` or `/empty` when the model cannot be signed; the signal's reason
@@ -63,10 +66,11 @@ export async function signModel(source: FileSource, signer: Signer, options: Sig
     throw new TypeError(`"method" expected "files" or "shards", got ${method}`);
   if (!(Number.isSafeInteger(shardSize) && shardSize >= 1))
     throw new RangeError(`"shardSize" expected a whole number >= 1, got ${shardSize}`);
-  if (!signer.publicKey.algorithm.startsWith("ecdsa-")) {
+  const { algorithm } = signer.publicKey;
+  if (!algorithm.startsWith("ecdsa-") && algorithm !== options.extension) {
     throw problem(
       "model-signing/unsupported",
-      `model signatures expected an ECDSA key, got ${signer.publicKey.algorithm}`,
+      `model signatures expected an ECDSA key, got ${algorithm}: the option "extension" allows it by name, for those who trust it by name`,
     );
   }
   checkIgnored(ignorePaths, "caller");

@@ -1,34 +1,16 @@
-import {
-  type AttestationError,
-  concatBytes,
-  createVerifier,
-  ecdsaFromDer,
-  equalBytes,
-  fromUtf8,
-  type PublicKey,
-  parsePem,
-  preAuthenticationEncoding,
-  readPublicKey,
-  toHex,
-  toUtf8,
-} from "@parapet/attestation";
-import { type Bundle, readBundle } from "./bundle.ts";
-import { verifyChain } from "./certificate.ts";
+import { type AttestationError, equalBytes, toHex } from "@parapet/attestation";
+import { readBundle } from "./bundle.ts";
+import { checkExtensions } from "./extensions.ts";
 import type { FileSource } from "./file-source.ts";
-import { type Form, type Manifest, type Resource, readManifest } from "./manifest.ts";
+import { checkIdentity } from "./keyless.ts";
+import { type Manifest, type Resource, readManifest } from "./manifest.ts";
 import { checkIgnored, usuallyIgnored } from "./names.ts";
 import { problem } from "./problem.ts";
+import { proveSigner } from "./prove.ts";
 import { entriesOf, hashAll, type SignOptions } from "./sign.ts";
+import type { SignedBy, Trust } from "./trust.ts";
 
-/** Whom to trust: keys, or certificates that others lead to. At least one of them. */
-export interface Trust {
-  /** PEM of public keys. */
-  readonly keys?: readonly string[];
-  /** PEM of certificates, one or more in each text. */
-  readonly roots?: readonly string[];
-  /** When certificates must be valid; default: now. */
-  readonly now?: Date;
-}
+export type { Trust } from "./trust.ts";
 
 /** Options of `verifyModel`. */
 export interface VerifyOptions extends Pick<SignOptions, "hashers" | "onProgress" | "signal"> {
@@ -40,16 +22,7 @@ export interface VerifyOptions extends Pick<SignOptions, "hashers" | "onProgress
 
 /** What was proven about a signature, before any file was read. */
 export interface ProvenManifest extends Manifest {
-  /** The key that signed; with a certificate, its key and name. */
-  readonly signedBy: {
-    readonly key: PublicKey;
-    readonly certificate?: {
-      readonly commonName: string;
-      readonly fingerprint: string;
-      /** Fingerprints of the certificates that lead from this one to a trusted one, that one last. */
-      readonly authorities: readonly string[];
-    };
-  };
+  readonly signedBy: SignedBy;
 }
 
 /** What was proven about a model. */
@@ -80,18 +53,24 @@ export interface ProvenModel extends ProvenManifest {
  * Source: OpenSSF Model Signing Specification 1.0, sections 4 and 8.
  */
 export async function verifyBundle(bundle: Uint8Array | string, trust: Trust): Promise<ProvenManifest> {
-  if ((trust.keys?.length ?? 0) === 0 && (trust.roots?.length ?? 0) === 0) {
-    throw new TypeError('"trust" expected "keys" or "roots", got neither: whose signature is to be proven?');
+  const { keys = [], roots = [], keyless, extensions = {} } = trust;
+  if (keys.length === 0 && roots.length === 0 && (keyless?.identities ?? []).length === 0) {
+    throw new TypeError('"trust" expected "keys", "roots" or "keyless", got none: whose signature is to be proven?');
   }
+  const wrong = keyless?.identities.map(checkIdentity).find((why) => why !== undefined);
+  if (wrong !== undefined) throw new TypeError(`"identities" ${wrong}`);
+  checkExtensions(extensions);
   return typed(async () => {
     const read = readBundle(bundle);
-    const { signedBy, forms } = await (read.material.method === "certificate"
-      ? proveByCertificate(read, read.material.certificates, trust)
-      : proveByKey(read, trust));
+    const { signedBy, forms } = await proveSigner(read, trust);
     const manifest = await readManifest(read.envelope.payload);
     return { ...manifest, signedBy, forms: [...read.forms, ...forms, ...manifest.forms] };
   });
 }
+
+/** By what a bundle is to be proven: a key, a chain of certificates, or an identity of Sigstore. */
+export const methodOf = (bundle: Uint8Array | string): Promise<"key" | "certificate" | "sigstore"> =>
+  typed(async () => readBundle(bundle).material.method);
 
 /** What the readers of attestation refuse, is refused here by names of this package. */
 async function typed<T>(run: () => Promise<T>): Promise<T> {
@@ -104,106 +83,6 @@ async function typed<T>(run: () => Promise<T>): Promise<T> {
     const known = code !== "attestation/unknown" && code !== "attestation/unsupported";
     throw problem(known ? "model-signing/malformed" : "model-signing/unsupported", message, { cause });
   }
-}
-
-type Proof = { readonly signedBy: ProvenManifest["signedBy"]; readonly forms: readonly Form[] };
-const unproven = (message: string) => problem("model-signing/signature", message);
-
-async function proveByKey({ material, envelope }: Bundle, { keys = [] }: Trust): Promise<Proof> {
-  if (material.method === "sigstore") {
-    throw problem(
-      "model-signing/unsupported",
-      "this bundle is signed by an identity of Sigstore, which is not proven here",
-    );
-  }
-  if (keys.length === 0)
-    throw unproven("bundle expected a certificate, as roots are trusted and no keys; got a signature of a key");
-  const { hint } = material as { hint: string };
-  const trusted = await Promise.all(keys.map(readPublicKey));
-  const key =
-    trusted.find(({ fingerprint, pem }) => fingerprint === hint || pem === hint) ?? (await sameKey(hint, trusted));
-  if (key === undefined) {
-    throw unproven(
-      `bundle expected a signature of a trusted key (${trusted.map(({ fingerprint }) => `${fingerprint.slice(0, 16)}...`).join(", ")}), got one of the key ${hint.slice(0, 16)}...`,
-    );
-  }
-  if (!key.algorithm.startsWith("ecdsa-"))
-    throw problem("model-signing/unsupported", `model signatures expected an ECDSA key, got ${key.algorithm}`);
-  const { verify } = await createVerifier(key);
-  await verify(preAuthenticationEncoding(envelope.payloadType, envelope.payload), envelope.signatures[0]!.sig);
-  return { signedBy: { key }, forms: [] };
-}
-
-/** The key whose PEM stands in an old bundle, with other line ends perhaps. */
-async function sameKey(hint: string, trusted: readonly PublicKey[]): Promise<PublicKey | undefined> {
-  if (!hint.startsWith("-----")) return undefined;
-  const { fingerprint } = await readPublicKey(hint);
-  return trusted.find((key) => key.fingerprint === fingerprint);
-}
-
-async function proveByCertificate({ envelope }: Bundle, chain: readonly Uint8Array[], trust: Trust): Promise<Proof> {
-  const { roots = [], now = new Date() } = trust;
-  if (roots.length === 0)
-    throw unproven("bundle expected a signature of a key, as keys are trusted and no roots; got a certificate");
-  const anchors = roots
-    .flatMap((text) => parsePem(text))
-    .map(({ label, bytes }) => {
-      if (label !== "CERTIFICATE") throw new TypeError(`"roots" expected PEM blocks "CERTIFICATE", got "${label}"`);
-      return bytes;
-    });
-  const { certificate, key, path } = await verifyChain(chain, anchors, now);
-  const { commonName, fingerprint } = certificate;
-  const authorities = path.slice(1).map((authority) => authority.fingerprint);
-  const signedBy = { key, certificate: { commonName, fingerprint, authorities } };
-  const { payload, payloadType, signatures } = envelope;
-  const { verify } = await createVerifier(key);
-  try {
-    await verify(preAuthenticationEncoding(payloadType, payload), signatures[0]!.sig);
-    return { signedBy, forms: [] };
-  } catch (error) {
-    if (await isOldSignature(key, payload, payloadType, signatures[0]!.sig)) return { signedBy, forms: ["pae-v0.2.0"] };
-    throw error;
-  }
-}
-
-/**
- * Release 0.2.0 of the reference signed a text in which the payload stands as Python prints bytes, by SHA-256 on every curve.
- * Both texts have their lengths in front, so none can be taken for the other.
- */
-async function isOldSignature(
-  key: PublicKey,
-  payload: Uint8Array,
-  type: string,
-  signature: Uint8Array,
-): Promise<boolean> {
-  const curve = { "ecdsa-p256-sha256": "P-256", "ecdsa-p384-sha384": "P-384", "ecdsa-p521-sha512": "P-521" }[
-    key.algorithm as string
-  ];
-  if (curve === undefined) return false;
-  const size = { "P-256": 32, "P-384": 48, "P-521": 66 }[curve]!;
-  const text = fromUtf8(payload);
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const escapes: Readonly<Record<number, string>> = {
-    9: "\\t",
-    10: "\\n",
-    13: "\\r",
-    92: "\\\\",
-    [quote.charCodeAt(0)]: `\\${quote}`,
-  };
-  const printed = Array.from(
-    payload,
-    (byte) =>
-      escapes[byte] ??
-      (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`),
-  ).join("");
-  const bytes = concatBytes(
-    toUtf8(`DSSEV1 ${type.length} ${type} ${payload.length} b${quote}`),
-    toUtf8(printed),
-    toUtf8(quote),
-  );
-  const { subtle } = globalThis.crypto;
-  const opened = await subtle.importKey("spki", key.spki, { name: "ECDSA", namedCurve: curve }, false, ["verify"]);
-  return subtle.verify({ name: "ECDSA", hash: "SHA-256" }, opened, ecdsaFromDer(signature, size), bytes);
 }
 
 /**

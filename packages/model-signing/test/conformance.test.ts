@@ -18,7 +18,10 @@ const reasons: Readonly<Record<string, string>> = {
   "malformed-empty-bundle_fail": "model-signing/malformed",
   "malformed-missing-envelope_fail": "model-signing/malformed",
   "malformed-wrong-payload-type_fail": "model-signing/malformed",
+  "sigstore-tampered-content_fail": "model-signing/changed",
   "sigstore-verify-as-key_fail": "model-signing/unsupported",
+  "sigstore-wrong-identity_fail": "model-signing/signature",
+  "sigstore-wrong-issuer_fail": "model-signing/signature",
   // These carry a broken signature, which is what is met first; statements.test.ts signs such ones anew.
   "malformed-empty-resources_fail": "model-signing/signature",
   "malformed-no-predicate_fail": "model-signing/signature",
@@ -31,8 +34,9 @@ const suite = vector("conformance");
 
 describe.skipIf(!hasVectors)("the conformance suite of OpenSSF model signing", () => {
   const cases = hasVectors ? casesOf(suite) : [];
-  it("has the 36 cases that need no identity", () => {
-    expect(cases.length).toBe(36);
+  it("has 43 cases, 7 of them of an identity", () => {
+    expect(cases.length).toBe(43);
+    expect(cases.filter(({ config }) => config.method === "sigstore").length).toBe(7);
   });
 
   it.each(cases)("$group: $name", async (given) => {

@@ -12,10 +12,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import type { Trust } from "@parapet/model-signing";
 import { verifyFolder } from "@parapet/model-signing/node";
+import { keylessTrust } from "@parapet/model-signing/node/keyless";
 
 // The public suite of cases for OpenSSF model signatures: a folder each, with config.json and bundle.sig. `assets` beside
-// `verify` holds keys and models.
+// `verify` holds keys and models, `trust` beside the suite the root of Sigstore.
 
 interface Config {
   readonly method: "key" | "certificate" | "sigstore";
@@ -26,6 +28,8 @@ interface Config {
   readonly verify: {
     readonly public_key?: string;
     readonly cert_chain?: readonly string[];
+    readonly identity?: string;
+    readonly identity_provider?: string;
     readonly ignore_paths?: readonly string[];
     readonly ignore_unsigned_files?: boolean;
   };
@@ -45,20 +49,37 @@ export interface Case {
   readonly config: Config;
 }
 
-/** The cases of a suite; those of a signer's identity, which this package does not prove, are left out. */
+/** The cases of a suite, all of them. */
 export function casesOf(suite: string): readonly Case[] {
   const folders = (path: string) => readdirSync(path).filter((name) => statSync(join(path, name)).isDirectory());
   return folders(join(suite, "verify")).flatMap((group) =>
     folders(join(suite, "verify", group)).flatMap((name) => {
       const folder = join(suite, "verify", group, name);
       const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Config;
-      return config.method === "sigstore" ? [] : [{ name, group, folder, config }];
+      return [{ name, group, folder, config }];
     }),
   );
 }
 
 /** A key that the suite names and does not have, in a case that no key can pass: any other one will do. */
 const absent = "keys/ec-p256/signing-key-pub.pem";
+
+/** The root of the public Sigstore, as it lies beside a suite or in it. */
+export function trustedRootOf(suite: string): Uint8Array {
+  const name = join("trust", "sigstore_trusted_root.json");
+  const path = [join(suite, "..", name), join(suite, name)].find((one) => existsSync(one));
+  if (path === undefined) throw new Error(`the suite has no ${name}`);
+  return Uint8Array.from(readFileSync(path));
+}
+
+function trustOf(suite: string, { method, verify }: Config, asset: (name: string) => string): Trust {
+  const { public_key, cert_chain = [], identity, identity_provider: issuer } = verify;
+  if (method === "sigstore") {
+    if (identity === undefined || issuer === undefined) throw new Error("the case names no identity");
+    return keylessTrust({ trustedRoot: trustedRootOf(suite), identities: [{ identity, issuer }] });
+  }
+  return public_key === undefined ? { roots: cert_chain.map(asset) } : { keys: [asset(public_key)] };
+}
 
 /** Verifies a copy of a case's model. Rejects with what was refused; a file that the suite lacks is an error of the run. */
 export async function verifyCase(suite: string, { folder, config }: Case): Promise<readonly string[]> {
@@ -80,9 +101,8 @@ export async function verifyCase(suite: string, { folder, config }: Case): Promi
     }
     for (const file of removed) rmSync(join(model, file));
     for (const [file, target] of Object.entries(symlinks)) symlinkSync(target, join(model, file));
-    const { public_key, cert_chain = [], ignore_paths = [], ignore_unsigned_files = false } = config.verify;
-    const trust = public_key === undefined ? { roots: cert_chain.map(asset) } : { keys: [asset(public_key)] };
-    const { resources } = await verifyFolder(model, join(folder, "bundle.sig"), trust, {
+    const { ignore_paths = [], ignore_unsigned_files = false } = config.verify;
+    const { resources } = await verifyFolder(model, join(folder, "bundle.sig"), trustOf(suite, config, asset), {
       ignorePaths: ignore_paths,
       ignoreUnsignedFiles: ignore_unsigned_files,
     });
