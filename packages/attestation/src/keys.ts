@@ -43,9 +43,14 @@ export const curves = {
 /** A curve, with the hash that goes with it. */
 export type Curve = keyof typeof curves;
 
-/** Elliptic-curve keys and Ed25519 keys, by the identifiers of X.509. */
+/** Elliptic-curve keys, and keys that are known by their identifier alone, by what X.509 calls them. */
 export const ECDSA_KEY = "1.2.840.10045.2.1";
-const ED25519_KEY = "1.3.101.112";
+export const ML_DSA_65_BYTES = 1952;
+const plain = {
+  ed25519: { identifier: "1.3.101.112", name: "Ed25519", size: 32 },
+  "ml-dsa-65": { identifier: "2.16.840.1.101.3.4.3.18", name: "ML-DSA-65", size: ML_DSA_65_BYTES },
+} as const;
+type Plain = keyof typeof plain;
 
 /** The curve with an identifier. */
 export function curveOf(identifier: string): Curve {
@@ -60,8 +65,8 @@ export function curveOf(identifier: string): Curve {
 }
 
 /**
- * Reads a public key: an elliptic curve by its name with its point in full, or Ed25519. Whether the point lies on its curve
- * is seen when a verifier is made of it.
+ * Reads a public key: an elliptic curve by its name with its point in full, Ed25519, or ML-DSA-65. Whether the point lies on
+ * its curve is seen when a verifier is made of it.
  *
  * @param key - PEM ("PUBLIC KEY", one block), or the DER inside
  * @returns the key
@@ -75,7 +80,7 @@ export function curveOf(identifier: string): Curve {
  * console.log((await readPublicKey(publicKey.pem)).fingerprint === publicKey.fingerprint); // => true
  * ```
  *
- * Source: RFC 5280, section 4.1; RFC 5480; RFC 8410.
+ * Source: RFC 5280, section 4.1; RFC 5480; RFC 8410; RFC 9881, section 4.
  */
 export async function readPublicKey(key: string | Uint8Array): Promise<PublicKey> {
   let der: Uint8Array;
@@ -101,15 +106,17 @@ function algorithmOf(node: DerNode): KeyAlgorithm {
   if (identifier === undefined || others.length > 0) throw malformed("public key expected an algorithm");
   const kind = readDerIdentifier(identifier);
   const point = readDerBits(bits);
-  if (kind === ED25519_KEY) {
-    if (parameters !== undefined || point.length !== 32)
-      throw malformed("Ed25519 key expected 32 bytes and no parameters");
-    return "ed25519";
+  const alone = (Object.keys(plain) as Plain[]).find((one) => plain[one].identifier === kind);
+  if (alone !== undefined) {
+    const { name, size } = plain[alone];
+    if (parameters !== undefined || point.length !== size)
+      throw malformed(`${name} key expected ${size} bytes and no parameters`);
+    return alone;
   }
   if (kind !== ECDSA_KEY) {
     throw new AttestationError(
       "attestation/unknown",
-      `public key expected ECDSA or Ed25519, got the algorithm ${kind}`,
+      `public key expected ECDSA, Ed25519 or ML-DSA-65, got the algorithm ${kind}`,
     );
   }
   if (parameters === undefined) throw malformed("public key expected the name of its curve");
@@ -121,10 +128,10 @@ function algorithmOf(node: DerNode): KeyAlgorithm {
 }
 
 /**
- * A public key of Ed25519 from its 32 bytes, or of a curve from its point.
+ * A public key of Ed25519 or ML-DSA-65 from its bytes, or of a curve from its point.
  *
  * @param algorithm - of the key
- * @param point - 32 bytes, or 4, x and y
+ * @param point - 32 bytes, 1,952 bytes, or 4, x and y
  * @returns the key
  * @throws AttestationError as `readPublicKey`
  *
@@ -134,10 +141,14 @@ function algorithmOf(node: DerNode): KeyAlgorithm {
  * console.log((await publicKeyFrom("ed25519", new Uint8Array(32))).spki.length); // => 44
  * ```
  */
-export async function publicKeyFrom(algorithm: Curve | "ed25519", point: Uint8Array): Promise<PublicKey> {
+export async function publicKeyFrom(algorithm: Curve | "ed25519" | "ml-dsa-65", point: Uint8Array): Promise<PublicKey> {
   const about =
-    algorithm === "ed25519"
-      ? writeDer(tags.sequence, writeDerIdentifier(ED25519_KEY))
-      : writeDer(tags.sequence, writeDerIdentifier(ECDSA_KEY), writeDerIdentifier(curves[algorithm].identifier));
+    algorithm in plain
+      ? writeDer(tags.sequence, writeDerIdentifier(plain[algorithm as Plain].identifier))
+      : writeDer(
+          tags.sequence,
+          writeDerIdentifier(ECDSA_KEY),
+          writeDerIdentifier(curves[algorithm as Curve].identifier),
+        );
   return readPublicKey(writeDer(tags.sequence, about, writeDer(tags.bitString, concatBytes(Uint8Array.of(0), point))));
 }

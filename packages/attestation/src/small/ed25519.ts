@@ -53,6 +53,7 @@ function pointOf(spki: Uint8Array): Uint8Array {
  *
  * @param key - from `ed25519PublicKey`
  * @returns a verifier
+ * @throws AttestationError `attestation/unknown` for another kind of key
  *
  * @example
  * ```ts
@@ -66,6 +67,8 @@ function pointOf(spki: Uint8Array): Uint8Array {
  * Source: RFC 8032, section 5.1.7, by npm tweetnacl.
  */
 export function ed25519Verifier(key: PublicKey): Verifier {
+  if (key.algorithm !== "ed25519")
+    throw new AttestationError("attestation/unknown", `Ed25519 expected a key for it, got one for ${key.algorithm}`);
   const point = pointOf(key.spki);
   return {
     publicKey: key,
