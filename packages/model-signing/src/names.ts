@@ -6,6 +6,17 @@ const quoted = (name: string): string => JSON.stringify(name).slice(0, 200);
 const SCRIPTS = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u, /\p{Script=Armenian}/u];
 
 /**
+ * A name without what file systems may not tell apart: case, and how letters are composed. Capitals first made small, then large
+ * and small again, take along letters that have more than one small or large form: sharp s is ss, dotless i is i.
+ *
+ * Source: Unicode 16.0, section 3.13.3, NFKC_Casefold, of which this joins a little more.
+ */
+function folded(name: string): string {
+  const fold = (text: string) => text.toLowerCase().toUpperCase().toLowerCase().replaceAll("\u03c2", "\u03c3");
+  return fold(fold(name.normalize("NFKD")).normalize("NFKC")).normalize("NFKC");
+}
+
+/**
  * Refuses names that could lead out of a model or be taken for others: absolute paths, `.` and `..`, backslashes, control and
  * invisible characters, the same name twice, names that differ in nothing but case or in how Unicode composes a letter, and
  * parts that mix letters of scripts that look alike.
@@ -25,7 +36,7 @@ export function checkNames(names: readonly string[]): void {
         throw refuse("expected letters of one script in each part: some look like others");
       }
     }
-    const plain = name.normalize("NFKC").toLowerCase().normalize("NFKC");
+    const plain = folded(name);
     const other = seen.get(plain);
     if (other === name) throw refuse("expected once, got it twice");
     if (other !== undefined) throw refuse(`expected to differ in more than case or form from ${quoted(other)}`);
