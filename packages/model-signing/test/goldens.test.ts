@@ -70,3 +70,43 @@ describe.skipIf(!hasVectors)("statements of the reference", () => {
     });
   }
 });
+
+describe.skipIf(!hasVectors)("lists of the reference", () => {
+  const list = (kind: string) =>
+    vector("reference-goldens", "tests", "_serialization", "testdata", kind, "TestSerializer");
+  const files = ["file", "file_shard"].flatMap((kind) =>
+    hasVectors ? readdirSync(list(kind)).map((name) => ({ kind, name })) : [],
+  );
+
+  it("are 21", () => {
+    expect(files.length).toBe(21);
+  });
+
+  it.each(files)("$kind: $name", async ({ kind, name }) => {
+    const lines = readFileSync(`${list(kind)}/${name}`, "utf8")
+      .trimEnd()
+      .split("\n");
+    const model = models[name.replace(/_small_shards$/, "")];
+    if (model === undefined) {
+      // A folder without files: nothing to list, and nothing that is signed here.
+      expect([name, lines]).toEqual([expect.stringMatching(/^empty_model_folder/), [""]]);
+      return;
+    }
+    const source = memorySource("model", model);
+    const size = name.endsWith("_small_shards") ? 8 : 1_000_000;
+    const entries = await entriesOf(source, new Set(), false);
+    const parts = entries.flatMap(({ name: file, size: bytes }) =>
+      kind === "file"
+        ? [{ name: file }]
+        : Array.from({ length: Math.ceil(bytes / size) }, (_, i) => ({
+            name: file,
+            shard: { start: i * size, end: Math.min(bytes, (i + 1) * size) },
+          })),
+    );
+    const found = ordered(await hashAll(source, parts, entries, "sha256", { hashers: nodeHashers }), "python");
+    const written = found.map(({ name: file, shard, digest }) =>
+      [source.kind === "file" ? "." : file, ...(shard ? [shard.start, shard.end] : []), toHex(digest)].join(":"),
+    );
+    expect(written.length === 0 ? [""] : written).toEqual(lines);
+  });
+});
