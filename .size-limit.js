@@ -8,6 +8,7 @@ const budgets = {
   "@parapet/core": { all: "10.5 kB", least: ["{ createRng }", "1.4 kB"] },
   "@parapet/attestation": { all: "9 kB", least: ["{ createVerifier, verifyEnvelope, readEnvelope }", "5 kB"] },
   "@parapet/attestation/small": { all: "15 kB", least: ["{ ed25519Verifier }", "11.5 kB"] },
+  "@parapet/attestation/extensions": { all: "3.6 kB", least: ["{ mlDsaVerifier }", "3 kB"] },
   "@parapet/model-signing": { all: "23 kB", least: ["{ verifyModel }", "13 kB"] },
   "@parapet/model-signing/containers": { all: "14 kB", least: ["{ readSafetensors }", "5 kB"] },
   "@parapet/model-signing/updates": { all: "17.5 kB", least: ["{ createUpdater }", "12 kB"] },

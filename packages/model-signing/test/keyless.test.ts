@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { generateKeyPair, type Json } from "@parapet/attestation";
+import { createRng } from "@parapet/core";
 import { memorySource, signModel, type Trust, verifyBundle, verifyByPolicy, verifyModel } from "@parapet/model-signing";
 import { type KeylessIdentity, keylessTrust, keylessVerifier } from "@parapet/model-signing/node/keyless";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -228,6 +229,36 @@ describe.skipIf(!hasVectors)("signatures of identities", () => {
       const hostile = text.slice(0, at) + other + text.slice(at + 1);
       expect(await code(verifyBundle(hostile, trust)), `at ${at}`).toMatch(/^model-signing\//);
     }
+  }, 600_000);
+
+  it("hostile bundles and roots: typed errors, soon, and nothing is proven that was changed", async () => {
+    const rng = createRng(11);
+    const bundle = bundleOf("1.1.0");
+    const whole = JSON.stringify(root);
+    const parts = ['"', "{", "}", "[[[[", ":", ",", "null", "-1", "1e400", '"__proto__":', "A=", "\\u0000", "MIIB"];
+    const spoil = (text: string) => {
+      const at = rng.integer(text.length);
+      const length = rng.integer(40);
+      return text.slice(0, at) + parts[rng.integer(parts.length)] + text.slice(at + length);
+    };
+    for (let i = 0; i < Number(process.env.PARAPET_FUZZ ?? 2000) / 8; i++) {
+      expect(await code(verifyBundle(spoil(bundle), trust))).toMatch(/^model-signing\//);
+      // A root with another name or address in it may still be one.
+      const made = await code(
+        (async () => verifyBundle(bundle, keylessTrust({ trustedRoot: spoil(whole), identities: [signer] })))(),
+      );
+      expect(made).toMatch(/^(proven|model-signing\/.*)$/);
+    }
+    const deep = bundle.replace('"tlogEntries":[', `"tlogEntries":[${"[".repeat(100_000)}${"]".repeat(100_000)},`);
+    expect(await code(verifyBundle(deep, trust))).toBe("model-signing/malformed");
+    const nested = changed("1.1.0", ({ verificationMaterial }) => {
+      // Lengths of ASN.1 in each other, ten thousand deep.
+      const rings = Buffer.alloc(40_000);
+      for (let at = 0; at < rings.length; at += 4)
+        rings.set([0x30, 0x82, (rings.length - at - 4) >> 8, (rings.length - at - 4) & 255], at);
+      verificationMaterial.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp = rings.toString("base64");
+    });
+    expect(await code(verifyBundle(nested, trust))).toMatch(/^model-signing\//);
   }, 600_000);
 
   it("are no signatures of keys or certificates, nor the other way round", async () => {
