@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { generateKeyPair, type Json } from "@parapet/attestation";
 import { createRng } from "@parapet/core";
 import { memorySource, signModel, type Trust, verifyBundle, verifyByPolicy, verifyModel } from "@parapet/model-signing";
 import { type KeylessIdentity, keylessTrust, keylessVerifier } from "@parapet/model-signing/node/keyless";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readIdentity } from "../src/keyless.ts";
 import { address, identityCertificate, mail, username } from "./helpers/identities.ts";
@@ -351,6 +353,22 @@ describe.skipIf(!hasVectors)("signatures of identities", () => {
       ).toBe("model-signing/malformed");
     for (const trustedRoot of ["", "[]", "null", "{", "\u0000"])
       expect(why(() => keylessVerifier({ trustedRoot }))).toBe("model-signing/malformed");
+  });
+});
+
+describe("optional peers", () => {
+  it.each(["index.ts", "node/index.ts", "node/cli.ts"])("%s needs none of them", async (entry) => {
+    const { outputFiles } = await build({
+      entryPoints: [fileURLToPath(new URL(`../src/${entry}`, import.meta.url))],
+      bundle: true,
+      write: false,
+      packages: "external",
+      format: "esm",
+      platform: "node",
+      logLevel: "silent",
+    });
+    expect(outputFiles[0]!.text).toContain("@parapet/attestation");
+    expect(outputFiles[0]!.text).not.toMatch(/from "@(sigstore|noble\/(curves|post-quantum))|attestation\/extensions"/);
   });
 });
 

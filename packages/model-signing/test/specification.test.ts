@@ -37,7 +37,7 @@ function trustAll(): Trust {
   return {
     keys: [asset("signing-key-pub.pem")],
     roots: [asset("ca-cert.pem")],
-    ...(keyless && { keyless }),
+    keyless,
     now: new Date("2026-01-01"),
   };
 }

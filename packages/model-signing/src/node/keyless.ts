@@ -55,7 +55,7 @@ export interface KeylessTrustOptions extends KeylessOptions {
  *
  * Source: OpenSSF Model Signing Specification 1.0, sections 4.1 and 8.2; https://github.com/sigstore/architecture-docs.
  */
-export function keylessTrust({ identities, ...options }: KeylessTrustOptions): Pick<Trust, "keyless"> {
+export function keylessTrust({ identities, ...options }: KeylessTrustOptions): Required<Pick<Trust, "keyless">> {
   if (!Array.isArray(identities) || identities.length === 0)
     throw new TypeError('"identities" expected at least one, got none: whose signature is to be proven?');
   const wrong = identities.map(checkIdentity).find((why) => why !== undefined);
