@@ -35,7 +35,8 @@ export interface KeylessTrustOptions extends KeylessOptions {
 /**
  * Trust in identities of Sigstore: nobody keeps a key. A signature counts when the certificate leads to the trusted root and
  * is in a log of certificates, a transparency log holds the signature, made while the certificate was valid, and identity and
- * issuer are those that are asked for, exactly. All of it offline; npm `@sigstore/verify` and `@sigstore/bundle` are needed.
+ * issuer are those that are asked for, exactly. The certificates that a timestamp carries decide nothing: those of the trusted
+ * root do. All of it offline; npm `@sigstore/verify` and `@sigstore/bundle` are needed.
  *
  * @param options - the trusted root, identities, and thresholds >= 1
  * @returns what `verifyBundle`, `verifyModel`, `verifyFolder` and `openVerified` take as trust; keys and roots may stand beside it
