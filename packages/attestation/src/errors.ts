@@ -17,7 +17,9 @@ export type AttestationErrorCode =
   /** Fewer good signatures than were asked for. */
   | "attestation/threshold"
   /** A proven statement that says something else than was asked for. */
-  | "attestation/statement";
+  | "attestation/statement"
+  /** Evidence that was demanded and is not there, or does not say enough. */
+  | "attestation/evidence";
 
 /**
  * The world's fault: bytes that are damaged, hostile or signed by somebody else. Tell errors apart by `code`, not by

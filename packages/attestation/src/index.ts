@@ -9,6 +9,7 @@ export {
   toHex,
   toUtf8,
 } from "./bytes.ts";
+export { type Condition, type EvidenceDemand, meetDemands, readDemands } from "./demands.ts";
 export {
   type DerNode,
   derChildren,

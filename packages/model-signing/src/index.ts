@@ -11,7 +11,6 @@ export {
 } from "./loading/verifying-io-handler.ts";
 export type { Form, Manifest, Resource } from "./manifest.ts";
 export {
-  type EvidenceDemand,
   type PolicyOptions,
   readPolicy,
   type TrustedModel,

@@ -1,13 +1,11 @@
 import {
-  createVerifier,
+  type EvidenceDemand,
   type Json,
+  meetDemands,
   type ProvenEvidence,
   parseJson,
   parsePem,
-  readEnvelope,
-  readPublicKey,
-  type Verifier,
-  verifyEvidence,
+  readDemands,
 } from "@parapet/attestation";
 import { type ExtensionName, type Extensions, extensionNames } from "./extensions.ts";
 import type { FileSource } from "./file-source.ts";
@@ -51,23 +49,6 @@ export interface TrustPolicy {
   readonly revoked?: readonly string[];
   /** Evidence about the model that must lie beside it. */
   readonly evidence?: readonly EvidenceDemand[];
-}
-
-/** What must be proven of a model besides who signed it. */
-export interface EvidenceDemand {
-  /** Its schema, such as "urn:parapet:evidence:robustness-evaluation:v1". */
-  readonly predicateType: string;
-  /** Keys whose word counts, as PEM. */
-  readonly keys: readonly string[];
-  /** What it must say: at `path`, a number within bounds, a time that is not past, or exactly a value. */
-  readonly where?: readonly {
-    readonly path: readonly string[];
-    readonly min?: number;
-    readonly max?: number;
-    readonly equals?: string | number | boolean;
-    /** The value is a time in ISO 8601 that must lie in the future. */
-    readonly notPast?: true;
-  }[];
 }
 
 /** What a policy let pass. */
@@ -175,29 +156,10 @@ export function readPolicy(text: string | Uint8Array): TrustPolicy {
     if (!/^[0-9a-f]{64}$/.test(fingerprint))
       throw malformed('expected "revoked" to be fingerprints of 64 hexadecimal digits');
   }
-  for (const demand of list(evidence, "evidence", 0)) {
-    const { predicateType, keys, where = [] } = closed(demand, "policy evidence", ["predicateType", "keys", "where"]);
-    if (typeof predicateType !== "string" || predicateType === "")
-      throw malformed('expected evidence to have a "predicateType"');
-    texts(keys, "keys", 1);
-    for (const condition of list(where, "where", 0)) {
-      const { path, min, max, equals, notPast } = closed(condition, "policy condition", [
-        "path",
-        "min",
-        "max",
-        "equals",
-        "notPast",
-      ]);
-      texts(path, "path", 1);
-      const bounds = [min, max].filter((bound) => bound !== undefined);
-      if (!bounds.every((bound) => typeof bound === "number"))
-        throw malformed('expected "min" and "max" to be numbers');
-      if (notPast !== undefined && notPast !== true) throw malformed('expected "notPast" to be true');
-      if (equals !== undefined && !["string", "number", "boolean"].includes(typeof equals))
-        throw malformed('expected "equals" to be a plain value');
-      if (bounds.length === 0 && equals === undefined && notPast === undefined)
-        throw malformed("expected a condition to ask for something");
-    }
+  try {
+    readDemands(evidence);
+  } catch (cause) {
+    throw malformed(`evidence: ${(cause as Error).message}`);
   }
   return json as unknown as TrustPolicy;
 }
@@ -240,13 +202,12 @@ export async function verifyByPolicy(
     throw new RangeError(`"bundles" expected 1 to ${MOST}, got ${bundles.length}`);
   const { now = new Date() } = options;
   const { manifest, signers } = await meetRule(bundles, checked, { ...options, now });
-  const evidence = await meetDemands(
-    manifest,
-    checked.evidence ?? [],
-    checked.revoked ?? [],
-    options.claims ?? "",
-    now,
-  );
+  const { revoked = [], evidence: demands = [] } = checked;
+  const subject = { digest: { sha256: manifest.rootDigest } };
+  const evidence = await meetDemands(subject, demands, options.claims ?? "", { revoked, now }).catch((cause: Error) => {
+    if ((cause as { code?: string }).code !== "attestation/evidence") throw cause;
+    throw problem("model-signing/policy", `the policy is not met: ${cause.message}`, { cause });
+  });
   return { ...(await verifyManifest(source, manifest, options)), signers, evidence };
 }
 
@@ -358,71 +319,4 @@ function trustOf(signer: TrustedSigner, { now, keyless, extensions = {} }: Polic
   if (keyless === undefined)
     throw new TypeError('"keyless" expected a verifier, as the policy trusts identities; got nothing');
   return { keyless: { identities: [signer], verifier: keyless } };
-}
-
-async function meetDemands(
-  manifest: ProvenManifest,
-  demands: readonly EvidenceDemand[],
-  revoked: readonly string[],
-  claims: string,
-  now: Date,
-): Promise<ProvenEvidence[]> {
-  const lines = claims.split("\n").filter((line) => line.trim() !== "");
-  if (lines.length > 1000) throw refused("the policy expected at most 1,000 claims");
-  const subject = { digest: { sha256: manifest.rootDigest } };
-  const met: ProvenEvidence[] = [];
-  for (const { predicateType, keys, where = [] } of demands) {
-    const trusted = (await Promise.all(keys.map(readPublicKey))).filter(
-      ({ fingerprint }) => !revoked.includes(fingerprint),
-    );
-    const verifiers: Verifier[] = await Promise.all(trusted.map((key) => createVerifier(key)));
-    let why = "there is none by a key that counts";
-    let found: ProvenEvidence | undefined;
-    for (const line of lines) {
-      let proven: ProvenEvidence;
-      try {
-        proven = await verifyEvidence(readEnvelope(parseJson(line)), verifiers, { predicateType, subject });
-      } catch (error) {
-        // A claim that is damaged, by somebody else or about something else is no reason to refuse; nor to trust.
-        if (String((error as { code?: string }).code).startsWith("attestation/")) continue;
-        throw error;
-      }
-      const failing = where.find((condition) => !holds(proven.evidence, condition, now));
-      if (failing === undefined) {
-        found = proven;
-        break;
-      }
-      why = `${failing.path.join(".")} is not ${describe(failing)}`;
-    }
-    if (found === undefined) throw refused(`the policy expected evidence ${predicateType} about this model: ${why}`);
-    met.push(found);
-  }
-  return met;
-}
-
-type Condition = NonNullable<EvidenceDemand["where"]>[number];
-
-function holds(evidence: Json, { path, min, max, equals, notPast }: Condition, now: Date): boolean {
-  let value: Json | undefined = evidence;
-  for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return false;
-    value = (value as Readonly<Record<string, Json>>)[name];
-  }
-  if (equals !== undefined && value !== equals) return false;
-  if ((min !== undefined || max !== undefined) && typeof value !== "number") return false;
-  if (min !== undefined && !((value as number) >= min)) return false;
-  if (max !== undefined && !((value as number) <= max)) return false;
-  if (notPast === undefined) return true;
-  const time = typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? Date.parse(value) : Number.NaN;
-  return time > now.getTime();
-}
-
-function describe({ min, max, equals, notPast }: Condition): string {
-  const parts = [
-    min === undefined ? "" : `>= ${min}`,
-    max === undefined ? "" : `<= ${max}`,
-    equals === undefined ? "" : JSON.stringify(equals),
-    notPast ? "a time in the future" : "",
-  ];
-  return parts.filter((part) => part !== "").join(" and ");
 }

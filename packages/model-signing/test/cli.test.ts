@@ -116,6 +116,26 @@ describe("parapet-sign", () => {
     expect((await result(...args)).code).toBe(code);
   });
 
+  it.skipIf(!hasVectors)("verifies a signature of an identity, and no other one's", async () => {
+    const folder = vector("conformance", "verify", "historical", "historical-v1.1.0-sigstore");
+    const [identity, issuer] = ["stefanb@us.ibm.com", "https://sigstore.verify.ibm.com/oauth2"];
+    const verifyAs = (...more: string[]) =>
+      result(
+        ...["verify", join(folder, "model"), "--signature", join(folder, "bundle.sig"), "--ignore", "ignore-me"],
+        ...["--trusted-root", vector("trust", "sigstore_trusted_root.json"), ...more],
+      );
+    expect(await verifyAs("--identity", identity, "--issuer", issuer)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`identity "${identity}" by "${issuer}"`),
+    });
+    expect((await verifyAs("--identity", "somebody@example.com", "--issuer", issuer)).code).toBe(1);
+    expect((await verifyAs("--identity", identity, "--issuer", "https://example.com")).code).toBe(1);
+    expect((await verifyAs("--identity", identity)).code).toBe(2);
+    const policy = { version: 1, rules: [{ signers: [{ identity, issuer }] }] };
+    writeFileSync(at("policy.json"), JSON.stringify(policy));
+    expect((await verifyAs("--policy", at("policy.json"))).code).toBe(0);
+  });
+
   it.skipIf(!hasVectors)("speaks the protocol of the conformance suite", async () => {
     const suite = vector("conformance");
     const asset = (name: string) => join(suite, "assets", name);

@@ -115,7 +115,7 @@ describe("evidence that is demanded", () => {
     expect(await verify(demand(), await claim({}))).toBe("trusted");
     expect(await verify(demand(), `\nnot json\n{}\n${await claim({})}\n`)).toBe("trusted");
     expect(await verify(demand(), "")).toMatch(
-      /^model-signing\/policy: the policy expected evidence urn:.*: there is none/,
+      /^model-signing\/policy: the policy is not met: evidence urn:.*: there is none/,
     );
     expect(await verify(demand(), await claim({}, 1))).toMatch("there is none by a key that counts");
     const other = memorySource("x", { w: Uint8Array.of(9) });
@@ -140,8 +140,17 @@ describe("evidence that is demanded", () => {
     [{ path: ["robust", "rate", "deeper"], min: 0 }, false],
     [{ path: ["expires"], notPast: true }, true],
     [{ path: ["robust", "rate"], notPast: true }, false],
+    [{ path: ["created"], maxAge: 86_400 }, true],
+    [{ path: ["created"], maxAge: 86_399 }, false],
+    [{ path: ["expires"], maxAge: 1e9 }, false],
+    [{ path: ["robust", "rate"], maxAge: 1e9 }, false],
   ])("must say enough: %j", async (condition, good) => {
-    const evidence = { robust: { rate: 0.9 }, threat: { norm: "linf" }, expires: "2030-01-01T00:00:00Z" };
+    const evidence = {
+      robust: { rate: 0.9 },
+      threat: { norm: "linf" },
+      created: "2029-12-30T00:00:00Z",
+      expires: "2030-01-01T00:00:00Z",
+    };
     const now = new Date("2029-12-31T00:00:00Z");
     const said = await verify(demand({ where: [condition] }), await claim(evidence), now);
     expect(said === "trusted").toBe(good);

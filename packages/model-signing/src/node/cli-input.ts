@@ -16,6 +16,8 @@ const options = {
   signature: strings,
   policy: { type: "string" },
   claims: { type: "string" },
+  issuer: { type: "string" },
+  "trusted-root": { type: "string" },
   output: { type: "string" },
   algorithm: { type: "string" },
   certificates: { type: "string" },

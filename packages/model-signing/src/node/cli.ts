@@ -3,6 +3,7 @@ import { exportPrivateKey, fromUtf8, generateKeyPair, type KeyAlgorithm, parseJs
 import { readBundle } from "../bundle.ts";
 import { readManifest } from "../manifest.ts";
 import { readPolicy, verifyByPolicy } from "../policy.ts";
+import type { Trust } from "../trust.ts";
 import type { ProvenModel } from "../verify.ts";
 import { needed, type Outcome, one, parse, passphraseOf, progress, signerOf, Usage, type Values } from "./cli-input.ts";
 import { publish, update } from "./cli-updates.ts";
@@ -15,8 +16,9 @@ const usage = `parapet-sign: sign models, and prove whose they are
   keygen  --output KEY.pem [--algorithm p256|p384|p521]   also writes KEY.pub.pem
   sign    MODEL --key KEY.pem --output MODEL.sig [--certificates CHAIN.pem] [--ignore PATH]... [--shards BYTES] [--hash NAME]
           [--allow-symlinks] [--compat python]
-  verify  MODEL --signature MODEL.sig... (--key KEY.pub.pem... | --roots ROOTS.pem... | --policy POLICY.json [--claims CLAIMS.jsonl])
-          [--ignore PATH]... [--ignore-unsigned-files]
+  verify  MODEL --signature MODEL.sig... [--ignore PATH]... [--ignore-unsigned-files] and whom to trust, by one or more of
+          --key KEY.pub.pem..., --roots ROOTS.pem..., --identity NAME --issuer URL --trusted-root trusted_root.json (Sigstore), or by
+          --policy POLICY.json [--claims CLAIMS.jsonl] [--trusted-root trusted_root.json]
   inspect MODEL.sig                                       what a signature says; proves nothing
   publish SITE --key REPOSITORY.pem... [--model MODEL --signature MODEL.sig --version 1.2.0 --public-key KEY.pub.pem [--path TARGET]
           [--minimum-version 1.1.0] [--revoke 1.0.0=REASON]...] [--renew ROLE]...
@@ -147,6 +149,9 @@ const commands: Readonly<Record<string, (values: Values, paths: readonly string[
           hashers: nodeHashers,
           ignorePaths: [...ignore, ...inside],
           ...(claims === undefined ? {} : { claims: read(claims) }),
+          ...(values["trusted-root"] === undefined
+            ? {}
+            : { keyless: (await keyless()).keylessVerifier({ trustedRoot: read(values["trusted-root"]) }) }),
         },
       );
       return provenOf(
@@ -156,8 +161,10 @@ const commands: Readonly<Record<string, (values: Values, paths: readonly string[
         proven.evidence.map(({ statement }) => statement.predicateType),
       );
     }
-    if (key.length + roots.length === 0) throw new Usage("whom to trust? --key, --roots or --policy");
-    const trust = { keys: key.map(read), roots: roots.map(read) };
+    const { identity } = values;
+    if (key.length + roots.length === 0 && identity === undefined)
+      throw new Usage("whom to trust? --key, --roots, --identity or --policy");
+    const trust = { keys: key.map(read), roots: roots.map(read), ...(identity && (await identityTrust(values))) };
     const proven = await verifyFolder(model, one(signature, "--signature"), trust, { ...more, ignorePaths: ignore });
     return provenOf(model, proven, [proven.signedBy.key.fingerprint], []);
   },
@@ -228,6 +235,23 @@ const commands: Readonly<Record<string, (values: Values, paths: readonly string[
   },
 };
 
+/** Optional: it needs two packages of Sigstore. */
+async function keyless() {
+  try {
+    return await import("./keyless.ts");
+  } catch (cause) {
+    throw new Usage("identities of Sigstore need npm @sigstore/verify 3.1.1 and @sigstore/bundle 4.0.0", { cause });
+  }
+}
+
+async function identityTrust({ identity, issuer, "trusted-root": trustedRoot }: Values): Promise<Trust> {
+  const { keylessTrust } = await keyless();
+  return keylessTrust({
+    trustedRoot: readFileSync(needed(trustedRoot, "--trusted-root"), "utf8"),
+    identities: [{ identity: needed(identity, "--identity"), issuer: needed(issuer, "--issuer") }],
+  });
+}
+
 /** The suite names ignored paths absolutely. */
 const insideOf = (model: string, paths: readonly string[] = []): string[] =>
   paths.map((path) => (path.startsWith("/") ? (pathInside(model, path) ?? path) : path));
@@ -240,7 +264,13 @@ function provenOf(
 ): Outcome {
   const { name, rootDigest, resources, unsigned, forms, signedBy } = proven;
   const files = [...new Set(resources.map((resource) => resource.name))];
-  const by = signedBy.certificate === undefined ? "" : ` (certificate "${signedBy.certificate.commonName}")`;
+  const { certificate, identity } = signedBy;
+  const by =
+    identity !== undefined
+      ? ` (identity ${JSON.stringify(identity.identity)} by ${JSON.stringify(identity.issuer)})`
+      : certificate === undefined
+        ? ""
+        : ` (certificate ${JSON.stringify(certificate.commonName)})`;
   return {
     lines: [
       `${model}: ${files.length} file${files.length === 1 ? "" : "s"} as signed by ${signers.join(", ")}${by}`,
@@ -250,6 +280,10 @@ function provenOf(
         : []),
       ...(forms.length > 0 ? [`forms of older clients: ${forms.join(", ")}`] : []),
     ],
-    value: { proven: true, name, rootDigest, files, signers, evidence, unsigned, forms },
+    value: {
+      proven: true,
+      ...{ name, rootDigest, files, signers, evidence, unsigned, forms },
+      ...(identity === undefined ? {} : { identity: identity.identity, issuer: identity.issuer }),
+    },
   };
 }
