@@ -1,4 +1,31 @@
 export type { Consent, DatasetFile, DatasetManifest, Field, FieldStatistics } from "./datasets/manifest.ts";
+export {
+  type Checkpoint,
+  type LogPolicy,
+  type ProvenCheckpoint,
+  readCheckpoint,
+  signCheckpoint,
+  verifyCheckpoint,
+  writeCheckpoint,
+} from "./log/checkpoint.ts";
+export {
+  type Note,
+  type NoteProof,
+  type NoteSignature,
+  type ProvenNote,
+  readNote,
+  signNote,
+  verifyNote,
+  writeNote,
+} from "./log/note.ts";
+export {
+  type NoteKey,
+  type NoteKeyType,
+  type NoteSigner,
+  type NoteVerifier,
+  noteSigner,
+  noteVerifier,
+} from "./log/note-keys.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
 export type {
   Activity,
