@@ -8,6 +8,7 @@ export {
   verifyCheckpoint,
   writeCheckpoint,
 } from "./log/checkpoint.ts";
+export { type Log, type LogOptions, openLog } from "./log/log.ts";
 export {
   type Note,
   type NoteProof,
@@ -26,6 +27,17 @@ export {
   noteSigner,
   noteVerifier,
 } from "./log/note-keys.ts";
+export {
+  type LogProof,
+  type ProvenEntry,
+  readLogProof,
+  verifyLogProof,
+  writeLogProof,
+} from "./log/proof.ts";
+export type { SplitViewError } from "./log/split-view.ts";
+export { type LogStorage, memoryStorage, type StoredObject } from "./log/storage.ts";
+export { readBundle, readTilePath, type Tile, type TileLevel, tilePath, writeBundle } from "./log/tiles.ts";
+export type { TreeHasher } from "./merkle/hasher.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
 export type {
   Activity,

@@ -1,1 +1,1 @@
-export {};
+export { folderStorage } from "./log-folder.ts";
