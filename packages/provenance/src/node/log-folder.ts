@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
-import { open, readdir, rm } from "node:fs/promises";
+import { closeSync, fsync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
+import { promisify } from "node:util";
 import { expected } from "@parapet/core";
 import type { LogStorage } from "../log/storage.ts";
 import { createNodeHasher } from "./log-hasher.ts";
@@ -8,6 +9,8 @@ import { createFolderLock } from "./log-lock.ts";
 
 /** How many files are made durable at a time: as many as Node has threads for it. */
 const AT_ONCE = 4;
+
+const flush = promisify(fsync);
 
 /** Whether a file is not there. */
 const isMissing = (error: unknown) => ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
@@ -84,11 +87,12 @@ export function folderStorage(path: string, options: { readonly lockTimeout?: nu
       let next = 0;
       const work = async () => {
         while (next < group.length) {
-          const handle = await open(group[next++]!, process.platform === "win32" ? "r+" : "r");
+          // Opening is quick; only the wait for the disk is worth a thread.
+          const handle = openSync(group[next++]!, process.platform === "win32" ? "r+" : "r");
           try {
-            await handle.sync();
+            await flush(handle);
           } finally {
-            await handle.close();
+            closeSync(handle);
           }
         }
       };
