@@ -8,6 +8,8 @@ export {
   verifyCheckpoint,
   writeCheckpoint,
 } from "./log/checkpoint.ts";
+export { type ConsistencySource, compareCheckpoints } from "./log/compare.ts";
+export { indexedDbStorage } from "./log/indexed-db-storage.ts";
 export { type Log, type LogOptions, openLog } from "./log/log.ts";
 export {
   type Note,
@@ -34,9 +36,11 @@ export {
   verifyLogProof,
   writeLogProof,
 } from "./log/proof.ts";
+export { rememberCheckpoint } from "./log/remember.ts";
 export type { SplitViewError } from "./log/split-view.ts";
 export { type LogStorage, memoryStorage, type StoredObject } from "./log/storage.ts";
 export { readBundle, readTilePath, type Tile, type TileLevel, tilePath, writeBundle } from "./log/tiles.ts";
+export { createWitness, type Witness } from "./log/witness.ts";
 export type { TreeHasher } from "./merkle/hasher.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
 export type {

@@ -15,7 +15,7 @@ import { type JournalSpan, type LogState, loadState, type Recovery, recover, roo
 import { retire } from "./retire.ts";
 import { splitView } from "./split-view.ts";
 import type { LogStorage } from "./storage.ts";
-import { TILE_WIDTH, tilePath, writeBundle } from "./tiles.ts";
+import { TILE_WIDTH, writeBundle } from "./tiles.ts";
 
 /** How a log is opened. */
 export interface LogOptions {
@@ -91,7 +91,7 @@ export async function openLog(storage: LogStorage, options: LogOptions): Promise
   const origin = options.origin ?? verifier.name;
   const hasher = options.hasher ?? storage.hasher ?? portableHasher;
   const policy = { log: verifier, origin };
-  const recovery: Recovery = { storage, hasher, verify: (note) => verifyCheckpoint(note, policy) };
+  const recovery: Recovery = { storage, hasher, origin, verify: (note) => verifyCheckpoint(note, policy) };
   const reader = createLogReader(storage, hasher);
 
   /** What is known; nothing after a step that failed half-way. */
@@ -99,7 +99,7 @@ export async function openLog(storage: LogStorage, options: LogOptions): Promise
   /** The newest checkpoint that was seen: whatever comes must continue it. */
   let seen: ProvenCheckpoint | undefined;
   let journals: readonly JournalSpan[] = [];
-  let partial = new Set<string>();
+  let narrow = new Set<string>();
   let retiring: Promise<void> | undefined;
   let failure: unknown;
   let closed = false;
@@ -140,6 +140,7 @@ export async function openLog(storage: LogStorage, options: LogOptions): Promise
     if (found === undefined) return begin();
     const own = new Set(journals.map(({ name }) => name));
     journals = [...journals, ...found.journals.filter(({ name }) => !own.has(name))];
+    for (const name of found.narrow) narrow.add(name);
     return adopt(await continued(found.state));
   }
 
@@ -183,9 +184,7 @@ export async function openLog(storage: LogStorage, options: LogOptions): Promise
     const by = [{ key: { name: verifier.name, id: verifier.id, type: verifier.type, text: verifier.text } }];
     adopt({ checkpoint: { ...text, note, by, witnesses: [] }, growth: grown.growth });
     journals = [...journals, { name, start, bytes: data.length }];
-    for (const { level, index, width } of grown.objects) {
-      if (width < TILE_WIDTH) partial.add(tilePath({ level, index, width: TILE_WIDTH }));
-    }
+    for (const { name: written, width } of grown.objects) if (width < TILE_WIDTH) narrow.add(written);
     return start;
   }
 
@@ -200,9 +199,9 @@ export async function openLog(storage: LogStorage, options: LogOptions): Promise
   async function settle(): Promise<void> {
     await retiring;
     if (state === undefined || journals.length === 0) return;
-    const [mine, narrow] = [journals, partial];
-    [journals, partial] = [[], new Set()];
-    retiring = retire(storage, mine, state.checkpoint.size, narrow).catch((error) => {
+    const [mine, written] = [journals, narrow];
+    [journals, narrow] = [[], new Set()];
+    retiring = retire(storage, mine, state.checkpoint.size, written).catch((error) => {
       failure = error;
     });
   }

@@ -25,8 +25,17 @@ export interface JournalSpan {
 export interface Recovery {
   readonly storage: LogStorage;
   readonly hasher: TreeHasher;
+  readonly origin: string;
   /** Proves that a checkpoint is the log's own. */
   readonly verify: (note: Uint8Array | string) => Promise<ProvenCheckpoint>;
+}
+
+/** What was found, and what is not durable of it yet. */
+export interface Recovered {
+  readonly state: LogState;
+  readonly journals: readonly JournalSpan[];
+  /** Tiles that are not full, of the entries in journals. */
+  readonly narrow: readonly string[];
 }
 
 /** The state at a checkpoint, from the tiles. */
@@ -48,10 +57,8 @@ export const rootAt = async ({ storage, hasher }: Recovery, size: number): Promi
  * Opens what is there, under the lock. What a crash left half done is completed: every journal that is whole is in the log afterwards,
  * and one that is not was never acknowledged. Undefined when there is no log yet.
  */
-export async function recover(
-  recovery: Recovery,
-): Promise<{ readonly state: LogState; readonly journals: readonly JournalSpan[] } | undefined> {
-  const { storage, hasher, verify } = recovery;
+export async function recover(recovery: Recovery): Promise<Recovered | undefined> {
+  const { storage, hasher, verify, origin } = recovery;
   const published = await storage.read(CHECKPOINT);
   let refusal: unknown;
   let checkpoint: ProvenCheckpoint | undefined;
@@ -81,9 +88,11 @@ export async function recover(
     }
   }
   if (last === undefined && checkpoint === undefined) {
-    if (published !== undefined)
+    const isEmpty = (await storage.list("tile/")).length === 0;
+    if (!isEmpty && published === undefined) throw missing(CHECKPOINT);
+    if (published !== undefined && !(isEmpty && isTornBeginning(published, origin))) {
       throw changed("checkpoint expected the log's signature: it was changed, or the key is another", refusal);
-    if ((await storage.list("tile/")).length > 0) throw missing(CHECKPOINT);
+    }
     await storage.remove(torn.map(({ name }) => name));
     return undefined;
   }
@@ -111,7 +120,15 @@ export async function recover(
     throw changed(`${strange.name} expected a whole journal, got a part of one: it was changed`);
   await storage.remove(torn.map(({ name }) => name));
   await checkEnd(storage, size);
-  return { state, journals: spans };
+  const narrow = [...objects.values()].filter(({ width }) => width < TILE_WIDTH).map(({ name }) => name);
+  return { state, journals: spans, narrow };
+}
+
+/** Whether a crash may have left this of the first checkpoint, that of no entries. */
+function isTornBeginning(bytes: Uint8Array, origin: string): boolean {
+  const beginning = new TextEncoder().encode(`${origin}\n0\n`);
+  const length = Math.min(bytes.length, beginning.length);
+  return bytes.every((byte) => byte === 0) || equalBytes(bytes.subarray(0, length), beginning.subarray(0, length));
 }
 
 async function readJournals(storage: LogStorage, hasher: TreeHasher) {
@@ -136,14 +153,21 @@ async function readJournals(storage: LogStorage, hasher: TreeHasher) {
 /** Writes what is not there, or not as it must be. */
 async function repair(storage: LogStorage, objects: Iterable<TileObject>, size: number): Promise<void> {
   const lost: StoredObject[] = [];
+  const spare: string[] = [];
   for (const { name, level, index, width, data } of objects) {
-    if (width < TILE_WIDTH && widthOf(size, level, index) === TILE_WIDTH) continue;
+    if (width < TILE_WIDTH && widthOf(size, level, index) === TILE_WIDTH) {
+      spare.push(name);
+      continue;
+    }
     const there = await storage.read(name);
     if (there === undefined || !equalBytes(there, data)) lost.push({ name, data });
   }
-  if (lost.length === 0) return;
-  await storage.write(lost);
-  await storage.sync(lost.map(({ name }) => name));
+  if (lost.length > 0) {
+    await storage.write(lost);
+    await storage.sync(lost.map(({ name }) => name));
+  }
+  // The full one is there now, and these may be damaged.
+  await storage.remove(spare);
 }
 
 async function rewrite(storage: LogStorage, names: readonly string[]): Promise<void> {

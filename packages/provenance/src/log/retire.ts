@@ -1,4 +1,3 @@
-import { JOURNAL } from "./journal.ts";
 import { CHECKPOINT } from "./log-files.ts";
 import type { JournalSpan } from "./recovery.ts";
 import type { LogStorage } from "./storage.ts";
@@ -23,38 +22,46 @@ const full = (tile: Tile): Tile => ({ ...tile, width: TILE_WIDTH });
 
 /**
  * Makes durable what the journals hold, and then removes them: first what they protect, then they, then tiles that are not needed any
- * more. A crash between two steps leaves something to be done again, and never too little.
+ * more. A crash between two steps leaves something to be done again, and never too little. `narrow` names the tiles that were written
+ * while they were not full; those that a wider one replaced must be whole as well, as nothing would mend them later.
  */
 export async function retire(
   storage: LogStorage,
   journals: readonly JournalSpan[],
   size: number,
-  partial: ReadonlySet<string>,
+  narrow: ReadonlySet<string>,
 ): Promise<void> {
   if (journals.length === 0) return;
   const first = Math.min(...journals.map(({ start }) => start));
   const tiles = tilesSince(first, size);
   try {
-    await storage.sync([...tiles.map(tilePath), CHECKPOINT]);
-  } catch (error) {
-    // Another process may have completed and removed the last ones.
-    let instead = false;
-    const names: string[] = [];
-    for (const tile of tiles) {
-      const gone = tile.width < TILE_WIDTH && (await storage.read(tilePath(tile))) === undefined;
-      instead ||= gone;
-      names.push(tilePath(gone ? full(tile) : tile));
-    }
-    if (!instead) throw error;
-    await storage.sync([...names, CHECKPOINT]);
+    await storage.sync(await namesToSync(storage, tiles, narrow));
+  } catch {
+    // Another process may have removed the last ones in between, when it had completed them.
+    await storage.sync(await namesToSync(storage, tiles, narrow));
   }
-  await storage.remove(journals.map(({ name }) => name).filter((name) => name.startsWith(JOURNAL)));
+  await storage.remove(journals.map(({ name }) => name));
+  const bases = new Set([...narrow].map(baseOf));
   const seen = new Set<TileLevel>();
   for (const tile of tiles) {
     const isFirst = !seen.has(tile.level);
     seen.add(tile.level);
     const name = tilePath(full(tile));
-    if (tile.width === TILE_WIDTH && (isFirst || partial.has(name)))
+    if (tile.width === TILE_WIDTH && (isFirst || bases.has(name))) {
       await storage.remove(await storage.list(`${name}.p/`));
+    }
   }
+}
+
+const baseOf = (name: string) => name.replace(/\.p\/[0-9]+$/, "");
+
+async function namesToSync(storage: LogStorage, tiles: readonly Tile[], narrow: ReadonlySet<string>) {
+  const names = new Set([CHECKPOINT]);
+  for (const tile of tiles) {
+    const name = tilePath(tile);
+    const isGone = tile.width < TILE_WIDTH && (await storage.read(name)) === undefined;
+    names.add(isGone ? tilePath(full(tile)) : name);
+  }
+  for (const name of narrow) if (!names.has(name) && (await storage.read(name)) !== undefined) names.add(name);
+  return [...names];
 }
