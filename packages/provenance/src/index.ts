@@ -1,3 +1,21 @@
+export {
+  type AbsenceProof,
+  type Neighbour,
+  type ProvenAbsence,
+  proveAbsence,
+  readAbsenceProof,
+  verifyAbsence,
+} from "./datasets/absence.ts";
+export { derivedSalt, recordCommitment, saltSecretDigest } from "./datasets/commitment.ts";
+export {
+  createDataset,
+  type Dataset,
+  type DatasetOptions,
+  type DescribeOptions,
+  verifyCommitments,
+} from "./datasets/dataset.ts";
+export { eraseRecord, isErased } from "./datasets/erase.ts";
+export { createIndexStream, type IndexStream, indexStreamDigest } from "./datasets/index-stream.ts";
 export type { Consent, DatasetFile, DatasetManifest, Field, FieldStatistics } from "./datasets/manifest.ts";
 export {
   type Checkpoint,
@@ -42,6 +60,20 @@ export { type LogStorage, memoryStorage, type StoredObject } from "./log/storage
 export { readBundle, readTilePath, type Tile, type TileLevel, tilePath, writeBundle } from "./log/tiles.ts";
 export { createWitness, type Witness } from "./log/witness.ts";
 export type { TreeHasher } from "./merkle/hasher.ts";
+  type MembershipProof,
+  type ProvenMembership,
+  proveMembership,
+  readMembershipProof,
+  verifyMembership,
+} from "./datasets/membership.ts";
+export { createProver, type Prover } from "./datasets/prover.ts";
+export { manifestId, readManifest } from "./datasets/read-manifest.ts";
+export { type DatasetRecord, type FieldsRecord, type FieldValue, recordBytes } from "./datasets/record.ts";
+export { type Columns, rowsOf } from "./datasets/rows.ts";
+export { type SearchResult, searchRecord } from "./datasets/search.ts";
+export { subset } from "./datasets/subset.ts";
+export type { FieldNotes } from "./datasets/summary.ts";
+export type { HashFunction } from "./merkle/tree.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
 export type {
   Activity,
