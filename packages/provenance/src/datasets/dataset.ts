@@ -29,11 +29,11 @@ export interface DescribeOptions {
   readonly licence?: string;
   readonly consent?: Consent;
   readonly creators?: readonly string[];
-  readonly sources?: DatasetManifest["sources"];
+  readonly sources?: NonNullable<DatasetManifest["sources"]>;
   readonly citation?: string;
   /** RFC 3339. */
   readonly created?: string;
-  readonly notes?: DatasetManifest["notes"];
+  readonly notes?: NonNullable<DatasetManifest["notes"]>;
   /** Files with their plain hashes: who can guess a file's contents can see that it is there. For data that is public. */
   readonly files?: readonly DatasetFile[];
 }
@@ -92,9 +92,7 @@ function randomSalts(rng: SecureRng): () => Uint8Array {
 }
 
 /** The members of a manifest that say what the caller says. */
-export function described(
-  options: DescribeOptions,
-): Omit<DescribeOptions, "files"> & { files?: readonly DatasetFile[] } {
+export function described(options: DescribeOptions): DescribeOptions {
   const { name, version, description, licence, consent, creators, sources, citation, created, notes, files } = options;
   const all = { name, version, description, licence, consent, creators, sources, citation, created, notes, files };
   return Object.fromEntries(
