@@ -7,6 +7,7 @@ export {
   verifyAbsence,
 } from "./datasets/absence.ts";
 export { derivedSalt, recordCommitment, saltSecretDigest } from "./datasets/commitment.ts";
+export { type CsvOptions, readCsv } from "./datasets/csv.ts";
 export {
   createDataset,
   type Dataset,
@@ -16,6 +17,7 @@ export {
 } from "./datasets/dataset.ts";
 export { eraseRecord, isErased } from "./datasets/erase.ts";
 export { createIndexStream, type IndexStream, indexStreamDigest } from "./datasets/index-stream.ts";
+export { type Pieces, readJsonLines } from "./datasets/json-lines.ts";
 export type { Consent, DatasetFile, DatasetManifest, Field, FieldStatistics } from "./datasets/manifest.ts";
 export {
   type Checkpoint,

@@ -111,7 +111,7 @@ export function rootsOf(commitments: Uint8Array, hash: HashFunction): Pick<Datas
 }
 
 /**
- * Commits to records, in one pass: they may be more than memory holds. What is kept is 64 bytes of each, at most 2^26 records.
+ * Commits to records, in one pass: they may be more than memory holds. What is kept is 64 bytes of each, at most 2^25 records.
  *
  * Of each record the manifest has a leaf `recordCommitment(salt, record)` in two trees by RFC 6962: in the order of the records,
  * and in the order of the commitments' bytes. The fields and their statistics are gathered on the way: of numbers and arrays the

@@ -16,7 +16,7 @@ import {
 } from "./strict.ts";
 
 /** Most records of a dataset, so that its commitments fit into one piece of memory. */
-export const MOST_RECORDS = 2 ** 26;
+export const MOST_RECORDS = 2 ** 25;
 
 /** Longest text of a manifest. */
 const MOST_BYTES = 1 << 26;
