@@ -13,7 +13,6 @@ export {
   type Dataset,
   type DatasetOptions,
   type DescribeOptions,
-  verifyCommitments,
 } from "./datasets/dataset.ts";
 export { eraseRecord, isErased } from "./datasets/erase.ts";
 export { createIndexStream, type IndexStream, indexStreamDigest } from "./datasets/index-stream.ts";
@@ -71,6 +70,7 @@ export type { TreeHasher } from "./merkle/hasher.ts";
 export { createProver, type Prover } from "./datasets/prover.ts";
 export { manifestId, readManifest } from "./datasets/read-manifest.ts";
 export { type DatasetRecord, type FieldsRecord, type FieldValue, recordBytes } from "./datasets/record.ts";
+export { verifyCommitments } from "./datasets/roots.ts";
 export { type Columns, rowsOf } from "./datasets/rows.ts";
 export { type SearchResult, searchRecord } from "./datasets/search.ts";
 export { subset } from "./datasets/subset.ts";

@@ -2,13 +2,14 @@ import { fromHex, toHex } from "@parapet/attestation";
 import { expected } from "@parapet/core";
 import { type HashFunction, leafHash, portableHash, verifyInclusion } from "../merkle/tree.ts";
 import { problem } from "../problem.ts";
+import { checkManifest } from "./check-manifest.ts";
 import { WIDTH } from "./commitment.ts";
 import type { Dataset } from "./dataset.ts";
 import { at, compareBytes, type Levels, merkleLevels, proofFrom, sortedOrder } from "./levels.ts";
 import type { DatasetManifest } from "./manifest.ts";
 import { checkDataset } from "./membership.ts";
 import { checkHashes, checkIndex, hexes, MOST_PROOF_BYTES, unhexes } from "./proof-json.ts";
-import { checkManifest, manifestId } from "./read-manifest.ts";
+import { manifestId } from "./read-manifest.ts";
 import { checkHex, checkId, jsonOf, malformed, membersOf } from "./strict.ts";
 
 /** A commitment with its place in the sorted tree. */

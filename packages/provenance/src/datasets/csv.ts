@@ -128,12 +128,12 @@ export async function* readCsv(pieces: Pieces, options: CsvOptions = {}): AsyncG
     throw new TypeError(expected("delimiter", "one character that is no quotation mark or end of a line", delimiter));
   }
   const typeOf = new Map(Object.entries(types));
+  const wrong = options.columns === undefined ? malformed : (message: string) => new TypeError(message);
   const checkColumns = (names: readonly string[]) => {
     if (new Set(names).size !== names.length)
-      throw malformed(`columns expected different names, got ${shown(names.join())}`);
+      throw wrong(`columns expected different names, got ${shown(names.join())}`);
     const unknown = [...typeOf.keys()].find((name) => !names.includes(name));
-    if (unknown !== undefined)
-      throw malformed(`columns expected one called ${shown(unknown)}, got ${shown(names.join())}`);
+    if (unknown !== undefined) throw wrong(`columns expected one called ${shown(unknown)}, got ${shown(names.join())}`);
   };
   let columns = options.columns;
   if (columns !== undefined) checkColumns(columns);

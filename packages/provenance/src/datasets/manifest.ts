@@ -12,13 +12,16 @@ export interface Field {
   readonly personal?: boolean;
 }
 
-/** What a field's values are like, over all records that have one. */
+/** What a field's values are like, over all records that have one; of arrays, over all their elements. */
 export interface FieldStatistics {
+  /** Records that have a value; it is none where it is null, or a number that is not finite. */
   readonly count: number;
+  /** All others. */
   readonly missing: number;
   readonly min?: number;
   readonly max?: number;
   readonly mean?: number;
+  /** Of the population: the sum of squares is divided by the number of values. */
   readonly standardDeviation?: number;
   /** Number of distinct values, up to a limit, beyond which it is left out. */
   readonly distinct?: number;
@@ -73,5 +76,6 @@ export interface DatasetManifest {
   readonly citation?: string;
   /** RFC 3339. */
   readonly created?: string;
+  /** Of derived salts `saltSecret`, of subsets `subsetOf` and `indices`, and whatever else is to be kept. */
   readonly notes?: Readonly<Record<string, Json>>;
 }

@@ -2,13 +2,14 @@ import { fromHex, toHex } from "@parapet/attestation";
 import { checkNumber } from "@parapet/core";
 import { type HashFunction, leafHash, portableHash, verifyInclusion } from "../merkle/tree.ts";
 import { problem } from "../problem.ts";
+import { checkManifest } from "./check-manifest.ts";
 import { recordCommitment } from "./commitment.ts";
 import type { Dataset } from "./dataset.ts";
 import { isErased } from "./erase.ts";
 import { at, type Levels, merkleLevels, proofFrom } from "./levels.ts";
 import type { DatasetManifest } from "./manifest.ts";
 import { checkHashes, checkIndex, hexes, MOST_PROOF_BYTES, unhexes } from "./proof-json.ts";
-import { checkManifest, manifestId } from "./read-manifest.ts";
+import { manifestId } from "./read-manifest.ts";
 import type { DatasetRecord } from "./record.ts";
 import { checkHex, checkId, jsonOf, malformed, membersOf } from "./strict.ts";
 

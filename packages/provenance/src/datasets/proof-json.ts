@@ -1,5 +1,5 @@
 import { fromHex, toHex } from "@parapet/attestation";
-import { MOST_RECORDS } from "./read-manifest.ts";
+import { MOST_RECORDS } from "./check-manifest.ts";
 import { checkCount, checkHex, checkList, type Refuse } from "./strict.ts";
 
 /** Longest text of a proof: two times 26 hashes, and what is around them. */

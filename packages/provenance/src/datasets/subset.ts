@@ -1,12 +1,14 @@
 import { checkNumber } from "@parapet/core";
 import { type HashFunction, portableHash } from "../merkle/tree.ts";
+import { checkManifest } from "./check-manifest.ts";
 import { WIDTH } from "./commitment.ts";
-import { type Dataset, type DescribeOptions, described, mistaken, rootsOf } from "./dataset.ts";
+import { type Dataset, type DescribeOptions, described, mistaken } from "./dataset.ts";
 import { indexStreamDigest } from "./index-stream.ts";
 import { at } from "./levels.ts";
 import type { DatasetManifest } from "./manifest.ts";
-import { checkManifest, manifestId } from "./read-manifest.ts";
+import { manifestId } from "./read-manifest.ts";
 import { checkJson } from "./record.ts";
+import { rootsOf } from "./roots.ts";
 
 /**
  * Some records of a dataset as a dataset of their own: a split, a filter, a sample. It needs no records: their commitments and

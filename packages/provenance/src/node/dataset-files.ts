@@ -16,17 +16,23 @@ const PIECE = 1 << 20;
 /** Folders inside each other. */
 const MOST_DEPTH = 64;
 
-/** Opens what lies there itself, not what a link leads to. */
+/** Opens a file itself, not what a link leads to; and does not wait, as a pipe would make it. */
 export async function openFile(path: string, flags: number = constants.O_RDONLY): Promise<FileHandle> {
+  const refuse = (got: string, options?: ErrorOptions) =>
+    problem("provenance/unsupported", `file expected at ${shown(path)}, got ${got}`, options);
+  let file: FileHandle;
   try {
-    return await open(path, flags | (constants.O_NOFOLLOW ?? 0));
+    file = await open(path, flags | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") throw problem("provenance/missing", `file expected at ${shown(path)}, got none`, { cause });
-    if (code === "ELOOP")
-      throw problem("provenance/unsupported", `file expected at ${shown(path)}, got a link`, { cause });
+    if (code === "ELOOP") throw refuse("a link", { cause });
+    if (code === "EISDIR" || code === "ENXIO") throw refuse("something else", { cause });
     throw cause;
   }
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw refuse("something else");
 }
 
 async function* piecesOf(file: FileHandle): AsyncGenerator<Uint8Array> {
@@ -154,7 +160,6 @@ async function hashFile({ name, path, about }: Listed, signal: AbortSignal | und
 export async function recordOfFile(path: string, name: string): Promise<FieldsRecord> {
   const file = await openFile(path);
   const about = await file.stat({ bigint: true }).finally(() => file.close());
-  if (!about.isFile()) throw problem("provenance/unsupported", `file expected at ${shown(path)}, got something else`);
   return { ...(await hashFile({ name, path, about }, undefined)) };
 }
 

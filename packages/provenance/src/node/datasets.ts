@@ -3,12 +3,14 @@ import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { concatBytes, equalBytes, toUtf8 } from "@parapet/attestation";
 import { checkNumber, expected } from "@parapet/core";
+import { checkManifest } from "../datasets/check-manifest.ts";
 import { WIDTH } from "../datasets/commitment.ts";
-import { type Dataset, mistaken, verifyCommitments } from "../datasets/dataset.ts";
+import { type Dataset, mistaken } from "../datasets/dataset.ts";
 import { isErased } from "../datasets/erase.ts";
 import { at } from "../datasets/levels.ts";
 import type { DatasetManifest } from "../datasets/manifest.ts";
-import { checkManifest, manifestBytes, manifestId, readManifest } from "../datasets/read-manifest.ts";
+import { MOST_BYTES, manifestBytes, manifestId, readManifest } from "../datasets/read-manifest.ts";
+import { verifyCommitments } from "../datasets/roots.ts";
 import { problem } from "../problem.ts";
 import { openFile } from "./dataset-files.ts";
 import { writeDurably } from "./durable.ts";
@@ -87,9 +89,8 @@ export async function saveDataset(folder: string, dataset: Dataset): Promise<voi
 async function readOf(folder: string, name: string, allowed: (size: number) => boolean): Promise<Uint8Array> {
   const file = await openFile(join(folder, name));
   try {
-    const about = await file.stat();
-    if (!about.isFile()) throw problem("provenance/unsupported", `${name} expected a file, got something else`);
-    if (!allowed(about.size)) throw changed(`${name} expected another length, got ${about.size} bytes`);
+    const { size } = await file.stat();
+    if (!allowed(size)) throw changed(`${name} expected another length, got ${size} bytes`);
     const bytes = await file.readFile();
     if (!allowed(bytes.length)) throw changed(`${name} expected to stay as it is while it is read`);
     return Uint8Array.from(bytes);
@@ -101,7 +102,7 @@ async function readOf(folder: string, name: string, allowed: (size: number) => b
 async function openManifest(
   folder: string,
 ): Promise<{ readonly manifest: DatasetManifest; readonly text: Uint8Array }> {
-  const text = await readOf(folder, NAMES.manifest, (size) => size <= 1 << 26);
+  const text = await readOf(folder, NAMES.manifest, (size) => size <= MOST_BYTES);
   const manifest = readManifest(text);
   if (!equalBytes(manifestBytes(manifest), text))
     throw changed(`${NAMES.manifest} expected canonical JSON, as it was saved`);

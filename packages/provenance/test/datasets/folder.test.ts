@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,6 +63,15 @@ describe("datasetOfFolder", () => {
     await expect(recordOfFile(join(folder, "link"), "a")).rejects.toMatchObject({ code: "provenance/unsupported" });
     await expect(recordOfFile(join(folder, "none"), "a")).rejects.toMatchObject({ code: "provenance/missing" });
     await expect(recordOfFile(join(folder, "real"), "a")).rejects.toMatchObject({ code: "provenance/unsupported" });
+  });
+
+  it.skipIf(process.platform === "win32")("refuses a pipe, and does not wait for it", async () => {
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    await refused("provenance/unsupported");
+    const path = join(folder, "pipe");
+    for (const one of [filePieces(path).next(), recordOfFile(path, "a")]) {
+      await expect(one).rejects.toMatchObject({ code: "provenance/unsupported" });
+    }
   });
 
   it.each(["a\\b", "a\nb", "a\u202eb", "a\u200bb"])("refuses the name %j", async (name) => {

@@ -74,7 +74,7 @@ function* everyEdit(bytes: Buffer): Generator<Uint8Array> {
   }
   for (const width of [1, 32, 36]) {
     for (let a = 0; a + width <= bytes.length; a += width) {
-      for (let b = a + width; b + width <= bytes.length; b += width === 1 ? 7 : width) {
+      for (let b = a + width; b + width <= bytes.length; b += width === 1 ? 29 : width) {
         const moved = Buffer.from(bytes);
         bytes.copy(moved, a, b, b + width);
         bytes.copy(moved, b, a, a + width);

@@ -91,6 +91,8 @@ describe("readCsv", () => {
     }
     await expect(all(readCsv(endless()))).rejects.toThrow(tooLarge);
     await expect(all(readJsonLines(endless()))).rejects.toThrow(tooLarge);
+    await expect(csv("1\n", { columns: ["a"], types: { b: "number" } })).rejects.toThrow(TypeError);
+    await expect(csv("1,2\n", { columns: ["a", "a"] })).rejects.toThrow(TypeError);
     for (const delimiter of ["", "ab", '"', "\n"]) await expect(csv("a\n", { delimiter })).rejects.toThrow(TypeError);
   });
 });
