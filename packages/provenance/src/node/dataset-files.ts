@@ -120,13 +120,13 @@ async function hashFile({ name, path, about }: Listed, signal: AbortSignal | und
   try {
     const isListed = (now: BigIntStats) =>
       now.ino === about.ino && now.dev === about.dev && now.size === about.size && now.mtimeNs === about.mtimeNs;
-    if (!isListed(await file.stat({ bigint: true }))) throw changed();
     const digest = createHash("sha256");
     let size = 0;
     for await (const piece of piecesOf(file)) {
       signal?.throwIfAborted();
       digest.update(piece);
       size += piece.length;
+      if (BigInt(size) > about.size) throw changed();
     }
     if (BigInt(size) !== about.size || !isListed(await file.stat({ bigint: true }))) throw changed();
     return { name, size, sha256: digest.digest("hex") };

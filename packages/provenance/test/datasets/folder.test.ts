@@ -66,7 +66,8 @@ describe("datasetOfFolder", () => {
   });
 
   it.skipIf(process.platform === "win32")("refuses a pipe, and does not wait for it", async () => {
-    execFileSync("mkfifo", [join(folder, "pipe")]);
+    const command = "mkfifo";
+    execFileSync(command, [join(folder, "pipe")]);
     await refused("provenance/unsupported");
     const path = join(folder, "pipe");
     for (const one of [filePieces(path).next(), recordOfFile(path, "a")]) {

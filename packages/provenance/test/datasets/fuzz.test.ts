@@ -135,8 +135,6 @@ describe("readManifest refuses", () => {
     ["a negative count", "records", -1],
     ["too many records", "records", 2 ** 26 + 1],
     ["roots in capitals", "root", "A".repeat(64)],
-    ["a root of something, of nothing", "records", 0],
-    ["two roots of one record", "records", 1],
     ["a field twice", "fields", twice],
     ["a type that is none", "fields.0.type", "date"],
     ["a shape of no array", "fields.0.shape", [1]],
@@ -159,6 +157,20 @@ describe("readManifest refuses", () => {
   ])("%s", (_, path, value) => {
     expect(refused(["name", "another"])).toBeUndefined();
     expect(refused([path, value])).toBe("provenance/malformed");
+  });
+
+  it("roots of few records that cannot be", async () => {
+    for (const records of [[], [{ a: 1 }]]) {
+      const { manifest } = await createDataset(records, { name: "few" });
+      const other = "0".repeat(64);
+      for (const roots of [
+        { root: other },
+        { sortedRoot: other },
+        ...(records.length === 0 ? [{ root: other, sortedRoot: other }] : []),
+      ]) {
+        expect(() => readManifest(JSON.stringify({ ...manifest, ...roots }))).toThrow(/oot expected/);
+      }
+    }
   });
 
   it("text that is no JSON, has a name twice, or is too deep or too long", () => {
