@@ -8,16 +8,26 @@ export {
 } from "./datasets/absence.ts";
 export { derivedSalt, recordCommitment, saltSecretDigest } from "./datasets/commitment.ts";
 export { type CsvOptions, readCsv } from "./datasets/csv.ts";
-export {
-  createDataset,
-  type Dataset,
-  type DatasetOptions,
-  type DescribeOptions,
-} from "./datasets/dataset.ts";
+export { createDataset, type Dataset, type DatasetOptions, type DescribeOptions } from "./datasets/dataset.ts";
 export { eraseRecord, isErased } from "./datasets/erase.ts";
 export { createIndexStream, type IndexStream, indexStreamDigest } from "./datasets/index-stream.ts";
 export { type Pieces, readJsonLines } from "./datasets/json-lines.ts";
 export type { Consent, DatasetFile, DatasetManifest, Field, FieldStatistics } from "./datasets/manifest.ts";
+export {
+  type MembershipProof,
+  type ProvenMembership,
+  proveMembership,
+  readMembershipProof,
+  verifyMembership,
+} from "./datasets/membership.ts";
+export { createProver, type Prover } from "./datasets/prover.ts";
+export { manifestId, readManifest } from "./datasets/read-manifest.ts";
+export { type DatasetRecord, type FieldsRecord, type FieldValue, recordBytes } from "./datasets/record.ts";
+export { verifyCommitments } from "./datasets/roots.ts";
+export { type Columns, rowsOf } from "./datasets/rows.ts";
+export { type SearchResult, searchRecord } from "./datasets/search.ts";
+export { subset } from "./datasets/subset.ts";
+export type { FieldNotes } from "./datasets/summary.ts";
 export {
   type Checkpoint,
   type LogPolicy,
@@ -48,33 +58,13 @@ export {
   noteSigner,
   noteVerifier,
 } from "./log/note-keys.ts";
-export {
-  type LogProof,
-  type ProvenEntry,
-  readLogProof,
-  verifyLogProof,
-  writeLogProof,
-} from "./log/proof.ts";
+export { type LogProof, type ProvenEntry, readLogProof, verifyLogProof, writeLogProof } from "./log/proof.ts";
 export { rememberCheckpoint } from "./log/remember.ts";
 export type { SplitViewError } from "./log/split-view.ts";
 export { type LogStorage, memoryStorage, type StoredObject } from "./log/storage.ts";
 export { readBundle, readTilePath, type Tile, type TileLevel, tilePath, writeBundle } from "./log/tiles.ts";
 export { createWitness, type Witness } from "./log/witness.ts";
 export type { TreeHasher } from "./merkle/hasher.ts";
-  type MembershipProof,
-  type ProvenMembership,
-  proveMembership,
-  readMembershipProof,
-  verifyMembership,
-} from "./datasets/membership.ts";
-export { createProver, type Prover } from "./datasets/prover.ts";
-export { manifestId, readManifest } from "./datasets/read-manifest.ts";
-export { type DatasetRecord, type FieldsRecord, type FieldValue, recordBytes } from "./datasets/record.ts";
-export { verifyCommitments } from "./datasets/roots.ts";
-export { type Columns, rowsOf } from "./datasets/rows.ts";
-export { type SearchResult, searchRecord } from "./datasets/search.ts";
-export { subset } from "./datasets/subset.ts";
-export type { FieldNotes } from "./datasets/summary.ts";
 export type { HashFunction } from "./merkle/tree.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
 export type {

@@ -1,4 +1,4 @@
-export { folderStorage } from "./log-folder.ts";
 export { datasetOfFolder, type FolderOptions, filePieces, recordOfFile } from "./dataset-files.ts";
 export { eraseSavedRecord, openDataset, saveDataset } from "./datasets.ts";
 export { nodeHash256 } from "./hash.ts";
+export { folderStorage } from "./log-folder.ts";
