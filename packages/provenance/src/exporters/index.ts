@@ -1,0 +1,2 @@
+import { slsa } from "./slsa.ts";
+export const exporters = { slsa };
