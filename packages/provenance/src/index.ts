@@ -69,6 +69,17 @@ export { createWitness, type Witness } from "./log/witness.ts";
 export type { TreeHasher } from "./merkle/hasher.ts";
 export type { HashFunction } from "./merkle/tree.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
+export type { ArtefactOptions } from "./recorder/artefact.ts";
+export { type Journal, memoryJournal } from "./recorder/journal.ts";
+export { readRun } from "./recorder/read-run.ts";
+export {
+  createRecorder,
+  type Recorder,
+  type RecorderOptions,
+  type Step,
+  type StepOptions,
+} from "./recorder/recorder.ts";
+export { createRedactor, isSecretName } from "./recorder/redact.ts";
 export type {
   Activity,
   ActivityKind,
