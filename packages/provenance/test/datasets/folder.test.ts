@@ -70,9 +70,9 @@ describe("datasetOfFolder", () => {
     execFileSync(command, [join(folder, "pipe")]);
     await refused("provenance/unsupported");
     const path = join(folder, "pipe");
-    for (const one of [filePieces(path).next(), recordOfFile(path, "a")]) {
-      await expect(one).rejects.toMatchObject({ code: "provenance/unsupported" });
-    }
+    const unsupported = { code: "provenance/unsupported" };
+    await expect(filePieces(path).next()).rejects.toMatchObject(unsupported);
+    await expect(recordOfFile(path, "a")).rejects.toMatchObject(unsupported);
   });
 
   it.each(["a\\b", "a\nb", "a\u202eb", "a\u200bb"])("refuses the name %j", async (name) => {
