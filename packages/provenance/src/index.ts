@@ -69,6 +69,16 @@ export { createWitness, type Witness } from "./log/witness.ts";
 export type { TreeHasher } from "./merkle/hasher.ts";
 export type { HashFunction } from "./merkle/tree.ts";
 export type { ProvenanceError, ProvenanceErrorCode } from "./problem.ts";
+export { type Difference, diff } from "./questions/diff.ts";
+export { type Impact, impact, type RecordQuestion } from "./questions/impact.ts";
+export { type Lineage, lineage, type StepOfRun } from "./questions/lineage.ts";
+export {
+  type ProvenancePolicy,
+  type ProvenLineage,
+  readProvenancePolicy,
+  type SourceRule,
+  verify,
+} from "./questions/verify.ts";
 export type { ArtefactOptions } from "./recorder/artefact.ts";
 export { type Journal, memoryJournal } from "./recorder/journal.ts";
 export { readRun } from "./recorder/read-run.ts";
@@ -91,3 +101,5 @@ export type {
   Run,
   Use,
 } from "./run.ts";
+export { readClaims, writeClaims } from "./statements/claims.ts";
+export { signManifest, signRun } from "./statements/sign-run.ts";
