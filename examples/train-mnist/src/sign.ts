@@ -1,8 +1,9 @@
-import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RobustnessEvaluation } from "@parapet/attacks";
 import { createVerifier, envelopeToJson, generateKeyPair, signEvidence, verifyEvidence } from "@parapet/attestation";
 import { signFolder, verifyFolder } from "@parapet/model-signing/node";
+import type { SignedModel } from "./record.ts";
 
 /**
  * Signs the model's folder, and beside it what was found out about the model; then shows that a copy with one bit changed is
@@ -12,7 +13,7 @@ export async function signModelFolder(
   folder: string,
   model: string,
   evaluation: RobustnessEvaluation,
-): Promise<string> {
+): Promise<SignedModel & { readonly text: string }> {
   const { signer, publicKey } = await generateKeyPair("ecdsa-p256-sha256");
   const trust = { keys: [publicKey.pem] };
   const signature = join(folder, `${model}.sig`);
@@ -23,8 +24,7 @@ export async function signModelFolder(
   // The evaluation is a statement about the same digest: whoever loads the model can ask for it.
   const subject = { name: model, digest: { sha256: rootDigest } };
   const claim = await signEvidence(evaluation, [subject], [signer]);
-  rmSync(join(folder, "claims.jsonl"), { force: true });
-  appendFileSync(join(folder, "claims.jsonl"), `${JSON.stringify(envelopeToJson(claim))}\n`);
+  const claims = `${JSON.stringify(envelopeToJson(claim))}\n`;
   await verifyEvidence(claim, [await createVerifier(publicKey)], { predicateType: evaluation.schema, subject });
 
   const copy = join(folder, "changed", model);
@@ -38,5 +38,8 @@ export async function signModelFolder(
   rmSync(join(folder, "changed"), { recursive: true });
   if (!(refusal instanceof Error) || refusal.code !== "model-signing/changed")
     throw new Error("a changed model was not refused");
-  return `signed ${join(folder, model)} and its evaluation with the key ${publicKey.fingerprint.slice(0, 16)}...\na copy with one bit changed is refused: ${refusal.message}`;
+  return {
+    ...{ signer, claims, id: `sha256:${rootDigest}` },
+    text: `signed ${join(folder, model)} and its evaluation with the key ${publicKey.fingerprint.slice(0, 16)}...\na copy with one bit changed is refused: ${refusal.message}`,
+  };
 }

@@ -13,10 +13,12 @@ export async function trainStandard(
   rng: Rng,
   progress: ProgressLine,
   signal: AbortSignal,
+  onRows: (rows: Int32Array) => void = () => {},
 ): Promise<void> {
   for (let step = 1; step <= standard.steps; step++) {
     const draw = rng.derive(step);
     const rows = Int32Array.from({ length: batchSize }, () => draw.integer(labels.length));
+    onRows(rows);
     const y = rows.map((row) => labels[row]!);
     const { value } = await model.step(takeRows(x, rows), crossEntropy(y), {
       learningRate: standard.learningRate,

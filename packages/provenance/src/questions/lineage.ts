@@ -13,7 +13,7 @@ export interface Lineage {
   readonly artefact: Artefact;
   /** All steps on the way, each after those that it depends on. */
   readonly steps: readonly StepOfRun[];
-  /** Everything on the way that no step of the runs made: the data, the base models, the code that it began with. */
+  /** What it began with: data, base models, code that no step made, or a step that used nothing, such as one that loads. */
   readonly sources: readonly Artefact[];
   /** All that lies on the way, sources too, in their order. */
   readonly artefacts: readonly Artefact[];
@@ -56,7 +56,11 @@ export function lineage(runs: Run | readonly Run[], artefact: string): Lineage {
       const node = nodes[place]!;
       return node.type === "activity" ? [{ run: node.run, activity: node.activity }] : [];
     }),
-    sources: way.flatMap((place) => (before[place]!.length === 0 ? artefactAt(nodes[place]!) : [])),
+    sources: way.flatMap((place) => {
+      const makers = before[place]!;
+      const isSource = makers.length === 0 || makers.some((maker) => before[maker]!.length === 0);
+      return isSource ? artefactAt(nodes[place]!) : [];
+    }),
     artefacts,
   };
 }

@@ -199,11 +199,17 @@ export async function verify(
     throw refused(
       `the policy expected steps that are done, got ${shown(unfinished.activity.id)}, which is ${unfinished.activity.status}`,
     );
-  // Evaluations make no model: those of the run that used it count as well.
+  // Evaluations make no model: those of the model count as well, and of what it was exported from.
   const done = new Set(history.steps.map(({ activity }) => activity.kind));
-  for (const { activities } of runs.map(({ run }) => run)) {
-    for (const { kind, status, used } of activities)
-      if (status === "done" && used.some((use) => use.artefact === artefact)) done.add(kind);
+  const judged = new Set([artefact]);
+  for (const id of judged) {
+    for (const { activity } of history.steps)
+      if (activity.kind === "export" && activity.made.some((use) => use.artefact === id))
+        for (const use of activity.used) judged.add(use.artefact);
+  }
+  for (const { run } of runs) {
+    for (const { kind, status, used } of run.activities)
+      if (status === "done" && used.some((use) => judged.has(use.artefact))) done.add(kind);
   }
   const missing = steps.find((kind) => !done.has(kind));
   if (missing !== undefined) throw refused(`the policy expected a step of the kind ${shown(missing)}, got none`);

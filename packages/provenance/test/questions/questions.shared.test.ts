@@ -93,6 +93,31 @@ describe("lineage", () => {
   });
 });
 
+it("what a step made of nothing is a source, the model itself too: no policy on sources is passed by saying nothing", async () => {
+  const recorder = await createRecorder(memoryJournal(), { name: "silent" });
+  const loaded = await recorder.step({ kind: "load", name: "Load" }, (step) =>
+    step.make({ kind: "dataset", name: "loaded", content: "loaded" }, "data"),
+  );
+  const model = await recorder.step({ kind: "train", name: "Train" }, (step) => {
+    step.use(loaded, "training data");
+    return step.make({ kind: "model", name: "model", content: "a" }, "weights");
+  });
+  const silent = await recorder.step({ kind: "train", name: "Train silently" }, (step) =>
+    step.make({ kind: "model", name: "silent", content: "b" }, "weights"),
+  );
+  const run = await recorder.finish();
+  expect(lineage(run, model.id).sources.map(({ name }) => name)).toEqual(["loaded"]);
+  expect(lineage(run, silent.id).sources.map(({ name }) => name)).toEqual(["silent"]);
+  const policy: ProvenancePolicy = {
+    version: 1,
+    lineage: { keys: [pair.publicKey.pem] },
+    sources: [{ kinds: ["code"] }],
+  };
+  const claims = writeClaims([await signRun(run, [pair.signer])]);
+  for (const id of [model.id, silent.id])
+    await expect(verify(id, policy, claims)).rejects.toMatchObject({ code: "provenance/policy" });
+});
+
 describe("impact", () => {
   const names = (found: ReturnType<typeof impact>) =>
     found.map(({ artefact, certainty }) => `${artefact.name} ${certainty}`);
