@@ -28,6 +28,8 @@ export { type Columns, rowsOf } from "./datasets/rows.ts";
 export { type SearchResult, searchRecord } from "./datasets/search.ts";
 export { subset } from "./datasets/subset.ts";
 export type { FieldNotes } from "./datasets/summary.ts";
+export { type CycloneDxOptions, cyclonedx } from "./exporters/cyclonedx.ts";
+export type { ModelFacts } from "./exporters/model-story.ts";
 export { type SlsaOptions, slsa } from "./exporters/slsa.ts";
 export { type GraphNode, type GraphOrder, orderOf } from "./graph.ts";
 export {
