@@ -30,6 +30,8 @@ export { subset } from "./datasets/subset.ts";
 export type { FieldNotes } from "./datasets/summary.ts";
 export { type CycloneDxOptions, cyclonedx } from "./exporters/cyclonedx.ts";
 export type { ModelFacts } from "./exporters/model-story.ts";
+export { type OpenLineageOptions, openlineage } from "./exporters/openlineage.ts";
+export { prov } from "./exporters/prov.ts";
 export { type SlsaOptions, slsa } from "./exporters/slsa.ts";
 export { type GraphNode, type GraphOrder, orderOf } from "./graph.ts";
 export {

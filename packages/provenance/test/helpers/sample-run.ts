@@ -109,7 +109,7 @@ const epoch = (number: number): Activity =>
       name: `Epoch ${number}`,
       parameters: { optimizer: "adam", learningRate: 0.001 / number, batchSize: 128, layers: [784, 128, 10] },
       seeds: { shuffle: number, initialisation: 7 },
-      metrics: { loss: 0.5 / number, accuracy: 0.9 + 0.02 * number },
+      metrics: { loss: 0.5 / number, accuracy: [0.92, 0.94, 0.96][number - 1]! },
     },
   );
 
