@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createRng, type TrainableClassifier } from "@parapet/core";
-import { createIndexStream } from "@parapet/provenance";
+import { indexStreamDigest } from "@parapet/provenance";
 import { evaluate } from "./evaluate.ts";
 import { loadMnist, slice } from "./mnist.ts";
 import { createModel, type EngineName, startEngine } from "./model.ts";
@@ -84,13 +84,14 @@ async function main(engine: EngineName): Promise<void> {
 
   const plain = await createModel(seed, engine);
   const rng = createRng(seed).derive("standard");
+  const drawn: number[] = [];
   const plainWeights = await timed("standard training", () =>
     recorder.step(
       { kind: "train", name: "Standard training", parameters: settings.standard, seeds: { training: seed } },
       async (step) => {
-        const seen = createIndexStream();
-        await trainStandard(plain, training, settings, rng, progress, signal, (rows) => seen.update(rows));
-        step.use(data.training, "training data", { count: seen.count(), all: false, indices: seen.digest() });
+        await trainStandard(plain, training, settings, rng, progress, signal, (rows) => drawn.push(...rows));
+        const indices = indexStreamDigest(drawn);
+        step.use(data.training, "training data", { count: drawn.length, all: false, indices });
         const weights = await weightsOf(plain);
         step.make(weightsArtefact("standard model", weights), "weights");
         return weights;
@@ -136,7 +137,7 @@ async function main(engine: EngineName): Promise<void> {
     step.make({ kind: "model", name: "hardened", id: signed.id, description: "the signed folder" }, "signed model");
   });
   const run = await recorder.finish();
-  const proven = await publishRecord(run, record, signed, data, train.labels[0]!);
+  const proven = await publishRecord(run, record, signed, data, Int32Array.from(drawn), train.labels[0]!);
   process.stdout.write(`\n${table(report)}\n\n${signed.text}\n\n${proven}\n\nReport: ${page}\n`);
 }
 

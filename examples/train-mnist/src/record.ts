@@ -115,13 +115,15 @@ export interface SignedModel {
 
 /**
  * Signs the record and the data, puts the claims into a transparency log, and proves the model by a policy; then
- * shows that a model whose data was swapped is refused, and which models one training image went into.
+ * shows that a model whose data was swapped is refused, and which models one training image went into: `seen` are the images that
+ * the standard training drew, in their order.
  */
 export async function publishRecord(
   run: Run,
   folder: string,
   { signer, id, claims: evaluation }: SignedModel,
   data: RecordedData,
+  seen: Int32Array,
   label: number,
 ): Promise<string> {
   const { manifest } = data.datasets.get(data.all.id)!;
@@ -169,7 +171,7 @@ export async function publishRecord(
 
   const whole = data.datasets.get(data.all.id)!;
   const commitment = toHex(whole.commitments.subarray(0, 32));
-  const reached = impact(run, { commitment, datasets: data.datasets });
+  const reached = impact(run, { commitment, datasets: data.datasets, indices: [seen] });
   const models = reached.filter(({ artefact }) => artefact.kind === "model");
   return [
     `recorded ${run.activities.length} steps and ${manifest.records} record digests; ${size} claims in the log; proven: made from ${proven.sources.map(({ name }) => name).join(", ")}`,

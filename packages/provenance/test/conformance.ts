@@ -24,7 +24,10 @@ for (const kind of probes === undefined ? [] : (["inclusion", "consistency"] as 
   for (const entry of entries.filter((one) => one.isFile() && one.name.endsWith(".json"))) {
     const file = join(entry.parentPath, entry.name);
     // Sizes pass 2^53.
-    const probe = JSON.parse(readFileSync(file, "utf8").replace(/:\s*(\d+)(?=\s*[,}])/g, ':"$1"')) as Record<string, unknown>;
+    const probe = JSON.parse(readFileSync(file, "utf8").replace(/:\s*(\d+)(?=\s*[,}])/g, ':"$1"')) as Record<
+      string,
+      unknown
+    >;
     let refused = false;
     try {
       const hashes = ((probe.proof ?? []) as readonly unknown[]).map(bytes);

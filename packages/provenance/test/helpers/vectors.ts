@@ -9,3 +9,7 @@ const folder = process.env.PARAPET_VECTORS ?? fileURLToPath(new URL("../../../..
 export const hasVectors = existsSync(join(folder, "oms", "rfc6962"));
 
 export const vector = (...parts: readonly string[]): string => join(folder, "oms", ...parts);
+
+export const hasOpenLineage = existsSync(join(folder, "openlineage"));
+
+export const openLineageVector = (...parts: readonly string[]): string => join(folder, "openlineage", ...parts);

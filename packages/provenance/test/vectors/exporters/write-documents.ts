@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as provenance from "../../../src/index.ts";
-import { hostileRun, minimalRun, sampleManifest, sampleRun } from "../../helpers/sample-run.ts";
+import { hostileRun, minimalRun, sampleRun } from "../../helpers/sample-run.ts";
 
 // Writes what the exporters make of the sample runs into a folder, for validate.py:
 //   node --conditions=@parapet/source --import tsx test/vectors/exporters/write-documents.ts FOLDER
