@@ -12,7 +12,7 @@ const budgets = {
   "@parapet/model-signing": { all: "23 kB", least: ["{ verifyModel }", "13 kB"] },
   "@parapet/model-signing/containers": { all: "14 kB", least: ["{ readSafetensors }", "5 kB"] },
   "@parapet/model-signing/updates": { all: "17.5 kB", least: ["{ createUpdater }", "12 kB"] },
-  "@parapet/provenance": { all: "60 kB", least: ["{ verify, verifyLogProof, verifyMembership }", "12 kB"] },
+  "@parapet/provenance": { all: "60 kB", least: ["{ verify }", "12 kB"] },
   "@parapet/tfjs": { all: "9 kB", least: ["{ fromLayersModel }", "8.4 kB"] },
   "@parapet/tfjs/fast-wasm": { all: "6.9 kB", least: ["{ registerFastGradients }", "6.8 kB"] },
   "@parapet/onnx": { all: "50 kB", least: ["{ fromOnnx }", "45 kB"] },

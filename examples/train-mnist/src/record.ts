@@ -7,7 +7,10 @@ import {
   createRecorder,
   type Dataset,
   type DatasetManifest,
+  exporters,
   impact,
+  lineageHtml,
+  lineageText,
   manifestId,
   noteSigner,
   noteVerifier,
@@ -169,15 +172,30 @@ export async function publishRecord(
   if (!(refusal instanceof Error) || refusal.code !== "provenance/policy")
     throw new Error("a model whose data was swapped was not refused");
 
+  writeExports(run, join(folder, "exports"), manifest);
+  writeFileSync(join(folder, "lineage.html"), lineageHtml(run));
+
   const whole = data.datasets.get(data.all.id)!;
   const commitment = toHex(whole.commitments.subarray(0, 32));
   const reached = impact(run, { commitment, datasets: data.datasets, indices: [seen] });
   const models = reached.filter(({ artefact }) => artefact.kind === "model");
   return [
+    lineageText(run, { artefact: id, width: 110 }),
     `recorded ${run.activities.length} steps and ${manifest.records} record digests; ${size} claims in the log; proven: made from ${proven.sources.map(({ name }) => name).join(", ")}`,
     `training image 0 (a ${label}) went into: ${models.map(({ artefact, certainty }) => `${artefact.name} (${certainty})`).join(", ")}`,
     `a model whose data was swapped is refused: ${refusal.message}`,
   ].join("\n");
+}
+
+/** The run in the formats of others. */
+function writeExports(run: Run, folder: string, manifest: DatasetManifest): void {
+  mkdirSync(folder);
+  const write = (name: string, value: unknown) =>
+    writeFileSync(join(folder, name), typeof value === "string" ? value : `${JSON.stringify(value, undefined, 1)}\n`);
+  write("slsa.json", exporters.slsa(run, { builder: "urn:parapet:demo" }));
+  write("cyclonedx.json", exporters.cyclonedx(run, { version: "1.6", datasets: [manifest] }));
+  write("openlineage.json", exporters.openlineage(run));
+  write("prov.json", exporters.prov(run));
 }
 
 async function swappedRun(run: Run, manifest: DatasetManifest): Promise<Run> {

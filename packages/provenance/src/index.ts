@@ -29,6 +29,7 @@ export { type SearchResult, searchRecord } from "./datasets/search.ts";
 export { subset } from "./datasets/subset.ts";
 export type { FieldNotes } from "./datasets/summary.ts";
 export { type CycloneDxOptions, cyclonedx } from "./exporters/cyclonedx.ts";
+export { exporters } from "./exporters/index.ts";
 export type { ModelFacts } from "./exporters/model-story.ts";
 export { type OpenLineageOptions, openlineage } from "./exporters/openlineage.ts";
 export { prov } from "./exporters/prov.ts";
@@ -107,3 +108,6 @@ export type {
 } from "./run.ts";
 export { readClaims, writeClaims } from "./statements/claims.ts";
 export { signManifest, signRun } from "./statements/sign-run.ts";
+export { type SummaryOptions, verificationSummary } from "./statements/verification-summary.ts";
+export { lineageHtml } from "./views/lineage-html.ts";
+export { type LineageTextOptions, lineageText } from "./views/lineage-text.ts";

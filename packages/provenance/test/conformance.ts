@@ -2,9 +2,18 @@
 // another implementation; and events against OpenLineage's schema. Exits with 2 where the folder has no cases of these.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fromBase64 } from "@parapet/attestation";
+import { createVerifier, fromBase64, type PublicKey } from "@parapet/attestation";
+import { ed25519Verifier } from "@parapet/attestation/small";
+import { readCheckpoint } from "../src/log/checkpoint.ts";
+import { verifyNote } from "../src/log/note.ts";
+import { noteVerifier } from "../src/log/note-keys.ts";
 import { verifyConsistency, verifyInclusion } from "../src/merkle/tree.ts";
 import { openLineageProblems } from "./helpers/openlineage.ts";
+import go from "./vectors/log/go.json" with { type: "json" };
+
+const { seed: _, ...others } = go.notes;
+const notes: Readonly<Record<string, { readonly key: string; readonly note: string }>> = others;
+const ed25519Anywhere = (key: PublicKey) => (key.algorithm === "ed25519" ? ed25519Verifier(key) : createVerifier(key));
 
 const folder = resolve(process.env.PARAPET_VECTORS ?? "../shared/vectors");
 let passed = 0;
@@ -44,6 +53,23 @@ for (const kind of probes === undefined ? [] : (["inclusion", "consistency"] as 
     }
     judge(`${kind}/${entry.name}`, refused === probe.wantErr ? undefined : refused ? "refused" : "not refused");
   }
+}
+
+// Notes and checkpoints that Go's sumdb signed.
+for (const [name, { key, note }] of Object.entries(notes)) {
+  const proven = verifyNote(note, [await noteVerifier(key, ed25519Anywhere)]).then(() =>
+    readCheckpoint(note.slice(0, note.indexOf("\n\n") + 1)),
+  );
+  judge(`note ${name}`, await proven.then(({ size }) => (size === 70 ? undefined : `size ${size}`), String));
+  const changed = note.replace("\n70\n", "\n71\n");
+  const refused = verifyNote(changed, [await noteVerifier(key, ed25519Anywhere)]);
+  judge(
+    `note ${name}, changed`,
+    await refused.then(
+      () => "not refused",
+      () => undefined,
+    ),
+  );
 }
 
 if (existsSync(join(folder, "openlineage"))) {

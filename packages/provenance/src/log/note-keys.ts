@@ -92,7 +92,7 @@ const cosigned = (time: number, text: string) => toUtf8(`cosignature/v1\ntime ${
  * import { ed25519Signer } from "@parapet/attestation/small";
  * import { noteSigner } from "@parapet/provenance";
  * const { text } = noteSigner("example.com/log", ed25519Signer(new Uint8Array(32)));
- * console.log(text); // => example.com/log+5e5ddf1a+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop
+ * console.log(text); // => example.com/log+1dde4531+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop
  * ```
  *
  * Source: https://c2sp.org/signed-note, "Signature types"; https://c2sp.org/tlog-cosignature, "Ed25519 signed message".

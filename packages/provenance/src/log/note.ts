@@ -61,6 +61,8 @@ export function readNote(note: string | Uint8Array): Note {
   if (lines.length > MAX_SIGNATURES) {
     throw problem("provenance/too-large", `note expected at most ${MAX_SIGNATURES} signatures, got ${lines.length}`);
   }
+  // The same line again says nothing more: somebody put it there.
+  if (new Set(lines).size < lines.length) throw malformed("note expected each signature once, got one twice");
   return { text: whole.slice(0, end + 1), signatures: lines.map(readSignature) };
 }
 
@@ -86,7 +88,7 @@ function readSignature(line: string): NoteSignature {
  * ```ts
  * import { writeNote } from "@parapet/provenance";
  * const signature = { name: "example.com/a", id: 1, signature: Uint8Array.of(2) };
- * console.log(JSON.stringify(writeNote({ text: "hello\n", signatures: [signature] }))); // => "hello\n\n\u2014 example.com/a AAAAAQI=\n"
+ * console.log(writeNote({ text: "hello\n", signatures: [signature] }).split("\n")[2]?.slice(2)); // => example.com/a AAAAAQI=
  * ```
  *
  * Source: https://c2sp.org/signed-note, "Format".

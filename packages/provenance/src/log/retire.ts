@@ -4,7 +4,7 @@ import type { LogStorage } from "./storage.ts";
 import { hashesAt, TILE_WIDTH, type Tile, type TileLevel, tilePath, widthOf } from "./tiles.ts";
 
 /** Every tile and bundle of a log of `size` entries that holds something of the entries from `first` on. */
-export function tilesSince(first: number, size: number): readonly Tile[] {
+function tilesSince(first: number, size: number): readonly Tile[] {
   const tiles: Tile[] = [];
   const add = (level: TileLevel, power: number) => {
     for (let index = Math.floor(first / TILE_WIDTH ** (power + 1)); ; index++) {

@@ -7,7 +7,7 @@ import { malformed } from "./text.ts";
 export const TILE_WIDTH = 256;
 
 /** The longest entry: two bytes say how long it is. */
-export const MAX_ENTRY = 65_535;
+const MAX_ENTRY = 65_535;
 
 /** Hashes at a level of the tree, each over 256 of the level below; or "entries", the entries themselves. */
 export type TileLevel = number | "entries";

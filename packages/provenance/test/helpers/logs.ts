@@ -3,7 +3,7 @@ import { type Log, type LogOptions, type LogStorage, openLog } from "@parapet/pr
 import { createNodeHasher } from "../../src/node/log-hasher.ts";
 import { testSigner } from "./keys.ts";
 
-export const origin = "example.com/log";
+const origin = "example.com/log";
 export const signer = testSigner(origin);
 
 /** Opens a log with the key of these tests, and Node's quick hashes and signatures. */

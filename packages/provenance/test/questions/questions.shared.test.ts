@@ -1,4 +1,4 @@
-import { generateKeyPair, type KeyPair, signEvidence, toHex } from "@parapet/attestation";
+import { generateKeyPair, type KeyPair, sha256, signEvidence, toHex, toUtf8 } from "@parapet/attestation";
 import {
   type Artefact,
   createDataset,
@@ -16,6 +16,7 @@ import {
   signManifest,
   signRun,
   subset,
+  verificationSummary,
   verify,
   writeClaims,
 } from "@parapet/provenance";
@@ -235,6 +236,26 @@ describe("verify", () => {
     expect(await why({ evidence: [{ ...demand, where: [{ path: ["rate"], min: 0.91 }] }] })).toMatch(
       "rate is not >= 0.91",
     );
+  });
+
+  it("is summed up for those who trust who verified", async () => {
+    const text = await claims();
+    const proven = await verify(student.id, policy(), text);
+    const about = {
+      verifier: "https://example.com/gate",
+      policyUri: "https://example.com/p.json",
+      policy: policy(),
+      claims: text,
+    };
+    const summary = verificationSummary(proven, { ...about, now: new Date("2026-01-02T03:04:05Z") });
+    expect(summary).toMatchObject({
+      predicateType: "https://slsa.dev/verification_summary/v1",
+      subject: [{ name: "student", digest: { sha256: student.id.slice(7) } }],
+      predicate: { verificationResult: "PASSED", timeVerified: "2026-01-02T03:04:05.000Z", verifiedLevels: [] },
+    });
+    const { inputAttestations } = summary.predicate as { inputAttestations: { digest: { sha256: string } }[] };
+    expect(inputAttestations[0]!.digest.sha256).toBe(toHex(await sha256(toUtf8(text))));
+    expect(() => verificationSummary(proven, { ...about, verifier: "me" })).toThrow('"verifier" expected a URI');
   });
 
   it("refuses what is not proven or not allowed", async () => {

@@ -1,0 +1,2 @@
+import type { Run } from "../run.ts";
+export const lineageHtml = (_runs: readonly Run[]): string => "<!doctype html>";
