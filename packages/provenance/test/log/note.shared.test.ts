@@ -74,9 +74,9 @@ describe("signed notes", () => {
     const bad = writeNote({ text: "hello\n", signatures: [first!, { ...second!, signature: first!.signature }] });
     expect(await codeOf(verifyNote(bad, both))).toBe("provenance/signature");
     expect((await verifyNote(bad, [both[0]!])).by.length).toBe(1);
-    // One more line of the same key does not count twice, and must be good as well.
-    const twice = writeNote({ text: "hello\n", signatures: [first!, first!] });
-    expect((await verifyNote(twice, both)).by.length).toBe(1);
+    // The same line again is refused: nobody is to be able to change a note without a key.
+    expect(() => writeNote({ text: "hello\n", signatures: [first!, first!] })).toThrow("each signature once");
+    expect(await codeOf(verifyNote(note + note.slice(note.indexOf("\u2014")), both))).toBe("provenance/malformed");
     // The name or the id of a known key alone make no known key.
     const other = writeNote({
       text: "hello\n",
