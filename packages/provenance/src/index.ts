@@ -109,5 +109,5 @@ export type {
 export { readClaims, writeClaims } from "./statements/claims.ts";
 export { signManifest, signRun } from "./statements/sign-run.ts";
 export { type SummaryOptions, verificationSummary } from "./statements/verification-summary.ts";
-export { lineageHtml } from "./views/lineage-html.ts";
+export { type LineageHtmlOptions, lineageHtml } from "./views/lineage-html.ts";
 export { type LineageTextOptions, lineageText } from "./views/lineage-text.ts";
