@@ -30,6 +30,7 @@ export { subset } from "./datasets/subset.ts";
 export type { FieldNotes } from "./datasets/summary.ts";
 export { type CycloneDxOptions, cyclonedx } from "./exporters/cyclonedx.ts";
 export { exporters } from "./exporters/index.ts";
+export { type ModelCard, type ModelCardOptions, modelCard } from "./exporters/model-card.ts";
 export type { ModelFacts } from "./exporters/model-story.ts";
 export { type OpenLineageOptions, openlineage } from "./exporters/openlineage.ts";
 export { prov } from "./exporters/prov.ts";
