@@ -28,6 +28,7 @@ export { type Columns, rowsOf } from "./datasets/rows.ts";
 export { type SearchResult, searchRecord } from "./datasets/search.ts";
 export { subset } from "./datasets/subset.ts";
 export type { FieldNotes } from "./datasets/summary.ts";
+export { type CroissantOptions, croissant } from "./exporters/croissant.ts";
 export { type CycloneDxOptions, cyclonedx } from "./exporters/cyclonedx.ts";
 export { exporters } from "./exporters/index.ts";
 export { type ModelCard, type ModelCardOptions, modelCard } from "./exporters/model-card.ts";
@@ -35,6 +36,7 @@ export type { ModelFacts } from "./exporters/model-story.ts";
 export { type OpenLineageOptions, openlineage } from "./exporters/openlineage.ts";
 export { prov } from "./exporters/prov.ts";
 export { type SlsaOptions, slsa } from "./exporters/slsa.ts";
+export { type SpdxOptions, spdx } from "./exporters/spdx.ts";
 export { type GraphNode, type GraphOrder, orderOf } from "./graph.ts";
 export {
   type Checkpoint,
