@@ -172,7 +172,7 @@ export async function publishRecord(
   if (!(refusal instanceof Error) || refusal.code !== "provenance/policy")
     throw new Error("a model whose data was swapped was not refused");
 
-  writeExports(run, join(folder, "exports"), manifest);
+  writeExports(run, join(folder, "exports"), id, manifest);
   writeFileSync(join(folder, "lineage.html"), lineageHtml(run));
 
   const whole = data.datasets.get(data.all.id)!;
@@ -188,14 +188,19 @@ export async function publishRecord(
 }
 
 /** The run in the formats of others. */
-function writeExports(run: Run, folder: string, manifest: DatasetManifest): void {
+function writeExports(run: Run, folder: string, model: string, manifest: DatasetManifest): void {
   mkdirSync(folder);
   const write = (name: string, value: unknown) =>
     writeFileSync(join(folder, name), typeof value === "string" ? value : `${JSON.stringify(value, undefined, 1)}\n`);
   write("slsa.json", exporters.slsa(run, { builder: "urn:parapet:demo" }));
-  write("cyclonedx.json", exporters.cyclonedx(run, { version: "1.6", datasets: [manifest] }));
+  write("cyclonedx.json", exporters.cyclonedx(run, { version: "1.6", model, datasets: [manifest] }));
   write("openlineage.json", exporters.openlineage(run));
   write("prov.json", exporters.prov(run));
+  write("spdx.json", exporters.spdx(run, { model }));
+  write("croissant.json", exporters.croissant(manifest));
+  const { markdown, html } = exporters.modelCard(run, { model });
+  write("model-card.md", markdown);
+  write("model-card.html", html);
 }
 
 async function swappedRun(run: Run, manifest: DatasetManifest): Promise<Run> {

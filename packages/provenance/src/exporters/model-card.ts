@@ -1,198 +1,157 @@
+import type { Json } from "@parapet/attestation";
+import type { DatasetManifest } from "../datasets/manifest.ts";
 import { indexRun } from "../index-run.ts";
 import type { Artefact, Run } from "../run.ts";
+import { type Section, sectionsToHtml, sectionsToMarkdown } from "./model-card-text.ts";
 import { type ModelFacts, type ModelStory, modelStory } from "./model-story.ts";
-import { textOf, utc } from "./shared.ts";
+import { endOf, manifestsById, textOf, utc } from "./shared.ts";
 
-/** What `modelCard` can be told. */
+/** What `modelCard` may be told. */
 export interface ModelCardOptions {
   /** The id of the model. By default the one that came out. */
   readonly model?: string;
-  /** What people say of it, and no run can know. */
   readonly card?: ModelFacts;
+  /** Manifests of the run's datasets, for consent and personal data. */
+  readonly datasets?: readonly DatasetManifest[];
 }
 
-/** A model card, twice. */
+/** The same card, for two readers. */
 export interface ModelCard {
   readonly markdown: string;
-  /** A page in one file, which asks nobody for anything. */
+  /** A whole page that loads nothing and runs nothing. */
   readonly html: string;
 }
 
-/** A part of the card: paragraphs, a list, or a table whose first row is its head. All of it plain text. */
-type Block =
-  | { readonly paragraph: string }
-  | { readonly list: readonly string[] }
-  | { readonly table: readonly (readonly string[])[] };
-interface Section {
-  readonly title: string;
-  readonly blocks: readonly Block[];
-}
-
 /**
- * A model card from a run: what was measured, on what it was trained and tested, by which steps, under which licences, and where
- * it comes from. What people must say (uses, limits, risks) comes from `card`; what nobody said stands there as not said.
+ * A model card: what the model is, how it came about, on what it was trained and measured, what it is for and what not. What
+ * nobody said is left out, not made up.
  *
- * What it cannot express: steps that led elsewhere, and which records a step saw other than their number.
+ * What it leaves out of a run: steps that did not lead to the model and did not measure it, which records a step saw, notes.
  *
  * @param run - done or not
- * @param options - which model, and what is said of it
- * @returns the card as Markdown and as a page
+ * @param options - which model; what people say of it; manifests of datasets
+ * @returns Markdown (of GitHub's flavour) and HTML, all names in it as text
  * @throws RangeError when several models came out and none is chosen, or the run is not consistent
  *
  * @example
  * ```ts
- * import { createRecorder, memoryJournal, modelCard } from "@parapet/provenance";
- * const recorder = await createRecorder(memoryJournal(), { name: "digits" });
- * await recorder.step({ kind: "train", name: "Train" }, (step) => {
- *   step.make({ kind: "model", name: "digits", content: "weights" }, "weights");
- * });
- * const { markdown } = modelCard(await recorder.finish(), { card: { task: "digits" } });
- * console.log(markdown.split("\n")[0]); // => # Model card: digits
+ * import { modelCard, type Run } from "@parapet/provenance";
+ * const model = `sha256:${"b".repeat(64)}`;
+ * const run: Run = {
+ *   schema: "urn:parapet:evidence:lineage:v1", id: "00000000-0000-4000-8000-000000000001", name: "digits",
+ *   started: "2026-03-01T09:00:00Z", status: "done", code: {},
+ *   environment: { runtime: "node 20.20.2", platform: "linux x64", packages: {}, variables: {} },
+ *   artefacts: [{ id: model, kind: "model", name: "digits" }],
+ *   activities: [{
+ *     id: "train", kind: "train", name: "Train", started: "2026-03-01T09:00:00Z", status: "done", parameters: {}, seeds: {},
+ *     metrics: {}, used: [], made: [{ artefact: model, role: "weights" }],
+ *   }],
+ * };
+ * console.log(modelCard(run).markdown.split("\n")[0]); // => # digits
  * ```
  *
- * Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019: the sections of its figure 1, as far as a run knows them.
+ * Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, https://doi.org/10.1145/3287560.3287596.
  */
 export function modelCard(run: Run, options: ModelCardOptions = {}): ModelCard {
-  const story = modelStory(indexRun(run), options.model);
-  const sections = sectionsOf(run, story, options.card ?? {});
-  const title = `Model card: ${story.model.name}`;
-  return { markdown: asMarkdown(title, sections), html: asHtml(title, sections) };
-}
-
-const unsaid = "Not said.";
-const listOr = (list: readonly string[] | undefined): Block =>
-  list === undefined || list.length === 0 ? { paragraph: unsaid } : { list };
-
-function sectionsOf(run: Run, story: ModelStory, card: ModelFacts): readonly Section[] {
-  const { model, parents, steps, trainingData, testData, measured } = story;
-  const facts = [
-    ["name", model.name],
-    ["version", card.version],
-    ["task", card.task],
-    ["approach", card.approach],
-    ["architecture", card.architecture ?? card.architectureFamily],
-    ["inputs", card.inputs?.join("; ")],
-    ["outputs", card.outputs?.join("; ")],
-    ["licence", model.licence ?? "not said"],
-    ["made from", parents.map(({ name }) => name).join(", ") || undefined],
-    ["digest", model.id],
-    ["date", utc(run.finished ?? run.started, "run.finished")],
-  ].filter((row): row is [string, string] => row[1] !== undefined);
+  const index = indexRun(run);
+  const { card = {} } = options;
+  const manifests = manifestsById(index, options.datasets);
+  const story = modelStory(index, options.model);
+  const { model, parents } = story;
+  const list = (title: string, items: readonly string[] = []): readonly Section[] =>
+    items.length === 0 ? [] : [{ title, list: items }];
+  const sections: readonly Section[] = [
+    { title: "Details", table: { head: ["", ""], rows: details(run, model, card) } },
+    ...list("Intended use", card.uses),
+    ...list("Users", card.users),
+    ...list("Not to be used for", card.misuses),
+    ...list("Limitations", card.limitations),
+    ...list("Trade-offs", card.tradeoffs),
+    ...list(
+      "Risks",
+      card.risks?.map(({ name, mitigation }) => (mitigation === undefined ? name : `${name}: ${mitigation}`)),
+    ),
+    ...metrics(story),
+    ...data("Training data", story.trainingData, manifests),
+    ...data("Test data", story.testData, manifests),
+    ...list("Made from", parents.map(nameAndDigest)),
+    ...steps(story, (activity) => endOf(index, activity)),
+  ];
+  const { name } = model;
   const description = card.description ?? model.description;
-  return [
-    {
-      title: "Model",
-      blocks: [...(description === undefined ? [] : [{ paragraph: description }]), { table: [["", ""], ...facts] }],
-    },
-    {
-      title: "Intended use",
-      blocks: [
-        { paragraph: "For:" },
-        listOr(card.uses),
-        { paragraph: "By:" },
-        listOr(card.users),
-        { paragraph: "Not for:" },
-        listOr(card.misuses),
-      ],
-    },
-    { title: "Figures", blocks: [figures(measured)] },
-    { title: "Training data", blocks: [data(trainingData)] },
-    { title: "Evaluation data", blocks: [data(testData)] },
-    { title: "How it was made", blocks: [procedure(steps)] },
-    {
-      title: "Limits and risks",
-      blocks: [
-        listOr([...(card.limitations ?? []), ...(card.tradeoffs ?? [])]),
-        listOr(card.risks?.map(({ name, mitigation }) => (mitigation === undefined ? name : `${name}: ${mitigation}`))),
-      ],
-    },
-    { title: "Where it comes from", blocks: [{ table: [["", ""], ...origin(run)] }] },
+  const intro = description === undefined ? [] : [description];
+  return { markdown: sectionsToMarkdown(name, intro, sections), html: sectionsToHtml(name, intro, sections) };
+}
+
+type Row = readonly string[];
+
+const nameAndDigest = ({ name, id }: Artefact): string => `${name} (${id})`;
+
+function details({ name, started, code, environment }: Run, model: Artefact, card: ModelFacts): readonly Row[] {
+  const commit = code.commit === undefined ? undefined : code.commit + (code.modified ? " (with changes)" : "");
+  const known: readonly (readonly [string, string | undefined])[] = [
+    ["Digest", model.id],
+    ["Version", card.version],
+    ["Task", card.task],
+    ["Approach", card.approach],
+    ["Architecture", [card.architectureFamily, card.architecture].filter((part) => part !== undefined).join(", ")],
+    ["Input", card.inputs?.join("; ")],
+    ["Output", card.outputs?.join("; ")],
+    ["Licence", model.licence],
+    ["Size", model.size === undefined ? undefined : `${model.size} bytes`],
+    ["Run", `${name}, ${utc(started, "run.started")}`],
+    ["Code", [code.repository, commit, code.entry].filter((part) => part !== undefined).join(" ")],
+    ["Environment", `${environment.runtime}, ${environment.platform}`],
   ];
+  return known.filter((row): row is readonly [string, string] => row[1] !== undefined && row[1] !== "");
 }
 
-function figures(measured: ModelStory["measured"]): Block {
-  if (measured.length === 0) return { paragraph: "Nothing was measured of it." };
-  const rows = measured.map(({ name, value, step, on }) => [name, String(value), on.join(", "), step.name]);
-  return { table: [["what", "value", "on", "by"], ...rows] };
+function metrics({ measured }: ModelStory): readonly Section[] {
+  if (measured.length === 0) return [];
+  const rows = measured.map(({ name, value, on, step }) => [name, String(value), on.join(", "), step.name]);
+  return [{ title: "Figures", table: { head: ["Metric", "Value", "On", "Step"], rows } }];
 }
 
-function data(datasets: readonly Artefact[]): Block {
-  if (datasets.length === 0) return { paragraph: "None is recorded." };
-  const rows = datasets.map(({ name, records, licence, uri, id }) => [
-    ...[name, records === undefined ? "" : String(records), licence ?? "not said", uri ?? "", id],
-  ]);
-  return { table: [["dataset", "records", "licence", "address", "digest"], ...rows] };
+function data(
+  title: string,
+  sets: readonly Artefact[],
+  manifests: ReadonlyMap<string, DatasetManifest>,
+): readonly Section[] {
+  if (sets.length === 0) return [];
+  const rows = sets.map((set): Row => {
+    const { consent, fields = [] } = manifests.get(set.id) ?? {};
+    const personal = fields.filter((field) => field.personal).map(({ name }) => name);
+    const remarks = [
+      ...(consent === undefined ? [] : [`used on the ground of ${consent.basis}`]),
+      ...(personal.length === 0 ? [] : [`personal: ${personal.join(", ")}`]),
+    ];
+    return [
+      set.name,
+      set.records === undefined ? "" : String(set.records),
+      set.licence ?? "",
+      remarks.join("; "),
+      set.id,
+    ];
+  });
+  return [{ title, table: { head: ["Dataset", "Records", "Licence", "Remarks", "Digest"], rows } }];
 }
 
-function procedure(steps: ModelStory["steps"]): Block {
-  const given = (record: object) =>
-    Object.entries(record)
-      .map(([name, value]) => `${name} ${textOf(value)}`)
+function steps(
+  { steps }: ModelStory,
+  end: (activity: Run["activities"][number]) => string | undefined,
+): readonly Section[] {
+  if (steps.length === 0) return [];
+  const pairs = (values: Readonly<Record<string, Json>>) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} = ${textOf(value)}`)
       .join(", ");
-  const rows = steps.map(({ name, kind, status, parameters, seeds }) => [
-    ...[name, status === "done" ? kind : `${kind}, ${status}`, given(parameters), given(seeds)],
-  ]);
-  return { table: [["step", "kind", "parameters", "seeds"], ...rows] };
-}
-
-function origin({ id, name, code, environment }: Run): readonly (readonly [string, string])[] {
-  const { repository, commit, modified, entry } = code;
-  const rows = [
-    ["run", `${name} (${id})`],
-    ["repository", repository],
-    ["commit", commit === undefined ? undefined : `${commit}${modified === true ? ", with changes" : ""}`],
-    ["script", entry],
-    ["runtime", environment.runtime],
-    ["platform", environment.platform],
+  const rows = steps.map((activity): Row => {
+    const finished = end(activity);
+    const seconds = finished === undefined ? undefined : (Date.parse(finished) - Date.parse(activity.started)) / 1000;
+    const { name, kind, status, parameters, seeds } = activity;
+    return [name, kind, status, seconds === undefined ? "" : `${seconds} s`, pairs(parameters), pairs(seeds)];
+  });
+  return [
+    { title: "How it came about", table: { head: ["Step", "Kind", "Status", "Took", "Parameters", "Seeds"], rows } },
   ];
-  return rows.filter((row): row is [string, string] => row[1] !== undefined);
-}
-
-/** Text of which Markdown obeys nothing: no markup, no line, no cell ends in it. */
-const plain = (text: string): string =>
-  text
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
-    .replace(/[\\`*_{}[\]<>()#+!|~&:.@-]/g, (one) => (/[.:@-]/.test(one) ? `&#${one.charCodeAt(0)};` : `\\${one}`));
-
-function asMarkdown(title: string, sections: readonly Section[]): string {
-  const block = (one: Block): string => {
-    if ("paragraph" in one) return plain(one.paragraph);
-    if ("list" in one) return one.list.map((item) => `- ${plain(item)}`).join("\n");
-    const [head, ...rows] = one.table.map((row) => `| ${row.map(plain).join(" | ")} |`);
-    return [head, `| ${one.table[0]!.map(() => "---").join(" | ")} |`, ...rows].join("\n");
-  };
-  const parts = sections.map(({ title: name, blocks }) => [`## ${name}`, ...blocks.map(block)].join("\n\n"));
-  return `${[`# ${title.startsWith("Model card: ") ? `Model card: ${plain(title.slice(12))}` : plain(title)}`, ...parts].join("\n\n")}\n`;
-}
-
-const escaped = (text: string): string =>
-  text.replace(/[&<>"'\u202a-\u202e\u2066-\u2069]/g, (one) => `&#${one.charCodeAt(0)};`);
-
-function asHtml(title: string, sections: readonly Section[]): string {
-  const cells = (row: readonly string[], tag: string) =>
-    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
-  const block = (one: Block): string => {
-    if ("paragraph" in one) return `<p>${escaped(one.paragraph)}</p>`;
-    if ("list" in one) return `<ul>${one.list.map((item) => `<li>${escaped(item)}</li>`).join("")}</ul>`;
-    const [head, ...rows] = one.table;
-    const isNamed = head!.some((cell) => cell !== "");
-    return `<div><table>${isNamed ? `<tr>${cells(head!, "th")}</tr>` : ""}${rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("")}</table></div>`;
-  };
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width">
-<title>${escaped(title)}</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, td, th, p, li { overflow-wrap: anywhere; } div { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
-td:first-child { white-space: nowrap; }
-</style>
-<h1>${escaped(title)}</h1>
-${sections.map(({ title: name, blocks }) => `<section><h2>${name}</h2>\n${blocks.map(block).join("\n")}</section>`).join("\n")}
-</html>
-`;
 }

@@ -5,7 +5,7 @@ import { portableHash } from "../merkle/tree.ts";
 import type { Run } from "../run.ts";
 import { amounts, count, duration, lineageOf, pairs, partOf } from "./lineage.ts";
 import { pageScript } from "./page-script.ts";
-import { visible } from "./visible.ts";
+import { escapeHtml, visible } from "./visible.ts";
 
 /** What `lineageHtml` can be told. */
 export interface LineageHtmlOptions {
@@ -51,9 +51,9 @@ export function lineageHtml(runs: Run | readonly Run[], options: LineageHtmlOpti
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width">
-<title>${escaped(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${style}</style>
-<header><h1>${escaped(title)}</h1><p>${count(nodes.length - steps)} artefacts, ${count(steps)} steps</p>
+<header><h1>${escapeHtml(title)}</h1><p>${count(nodes.length - steps)} artefacts, ${count(steps)} steps</p>
 <label>Search <input id="search" type="search" autocomplete="off"></label><output id="count"></output><button id="fit" type="button">Fit</button>
 <ul class="legend"><li class="dataset">data</li><li class="model">model</li><li class="other">other</li><li class="step">step</li><li class="bad">not done</li></ul></header>
 <main><svg aria-label="Lineage: artefacts and steps from left to right" preserveAspectRatio="xMidYMid meet"><g></g></svg>
@@ -101,8 +101,6 @@ function shownNode(node: GraphNode) {
   ];
   return { type: "activity", kind, status, name: visible(name).slice(0, 300), note: took ?? "", facts };
 }
-
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
 
 const style = `
 :root { color-scheme: light dark; --line: #8886; --data: #1971c2; --model: #2f9e44; --other: #868e96; --step: #9c36b5; --bad: #e03131; }

@@ -36,3 +36,15 @@ export function cut(text: string, width: number): string {
   }
   return kept;
 }
+
+/** Text for HTML, between tags and in attributes with quotes. */
+export const escapeHtml = (text: string): string =>
+  visible(text)
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
+
+/** A name, or a word for none. */
+export const nameOr = (name: string): string => (name.trim() === "" ? "(no name)" : name);
