@@ -67,14 +67,5 @@ export function manifestsById(
 export const endOf = ({ run }: IndexedRun, { status, finished, started }: Activity): string | undefined =>
   finished ?? (status === "running" ? undefined : (run.finished ?? started));
 
-/** What is known of an artefact besides its digest, as texts by name. */
-export function factsOf(artefact: Artefact): Readonly<Record<string, string>> {
-  const { kind, uri, mediaType, size, records, licence, description, notes = {} } = artefact;
-  const known = { kind, uri, mediaType, size, records, licence, description };
-  const facts = Object.entries(known).filter((fact): fact is [string, string | number] => fact[1] !== undefined);
-  const noted = Object.entries(notes).map(([name, value]) => [`note ${name}`, textOf(value)] as const);
-  return Object.fromEntries([...facts.map(([name, value]) => [name, String(value)] as const), ...noted]);
-}
-
 /** The digest as in-toto writes it. */
 export const digestSet = (artefact: Artefact) => ({ sha256: digestOf(artefact) });
