@@ -1,9 +1,10 @@
-import { fork } from "node:child_process";
+import { execFile, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createSigner, readPublicKey } from "@parapet/attestation";
 import { ndArray } from "@parapet/core";
 import { createDataset, createRecorder, noteSigner, openLog, rowsOf } from "@parapet/provenance";
@@ -33,11 +34,27 @@ export async function run({ signal, log }: Options) {
     child.on("error", reject);
     child.on("exit", (code) => reject(new Error(`the benchmark's process ended with ${code}`)));
   });
-  results.push(...(await recording()));
+  results.push(...(await recording()), ...(await peer(log)));
   return {
     rows: results.map(({ what, took, unit }) => ({ what, measured: rounded(took), unit })),
     summary: Object.fromEntries(results.map(({ what, took, unit }) => [`${what}, ${unit}`, rounded(took)])),
   };
+}
+
+/** For context: a Merkle tree in Python, in memory, which signs nothing and keeps nothing. PARAPET_PYTHON names a Python with pymerkle. */
+async function peer(log: (line: string) => void) {
+  const script = fileURLToPath(new URL("../peers/provenance.py", import.meta.url));
+  try {
+    const { stdout } = await promisify(execFile)(process.env.PARAPET_PYTHON ?? "python3", [script, "300000"]);
+    const { version, perSecond, proof } = JSON.parse(stdout) as { version: string; perSecond: number; proof: number };
+    return [
+      { what: `pymerkle ${version}, in memory: appends`, took: perSecond, unit: "1/s" },
+      { what: `pymerkle ${version}, in memory: inclusion proof, median`, took: proof, unit: "ms" },
+    ];
+  } catch {
+    log("without a peer: no Python with pymerkle (PARAPET_PYTHON names one)");
+    return [];
+  }
 }
 
 /** What recording costs: the digests of the demo's data, once, and each step with its two events on the disk. */

@@ -16,10 +16,7 @@ const escapeMarkdown = (text: string): string =>
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")
-    .replace(/[\\`*_{}[\]()#+\-.!|~:@]/g, (sign) =>
-      // Plain words and numbers stay readable in the source.
-      /[.\-+:@()]/.test(sign) ? sign : `\\${sign}`,
-    )
+    .replace(/[\\`*_{}[\]#!|~]/g, "\\$&")
     // What would begin a list, a heading or a rule, or become a link by itself.
     .replace(/^(\s*)([-+]|\d+\.)(?=\s|-|$)/, (_, space: string, mark: string) => `${space}\\${mark}`)
     .replace(

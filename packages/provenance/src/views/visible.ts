@@ -48,3 +48,15 @@ export const escapeHtml = (text: string): string =>
 
 /** A name, or a word for none. */
 export const nameOr = (name: string): string => (name.trim() === "" ? "(no name)" : name);
+
+/** The first part of a text, with an ellipsis where there was more; never half a character. */
+export function shortened(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const characters = [...text.slice(0, 2 * length + 2)];
+  return characters.length <= length
+    ? characters.join("")
+    : `${characters.slice(0, Math.max(0, length - 1)).join("")}…`;
+}
+
+/** A whole number with commas between thousands. */
+export const counted = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
