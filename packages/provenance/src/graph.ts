@@ -40,7 +40,7 @@ export interface GraphOrder {
  *   }],
  * };
  * const { nodes } = orderOf(run);
- * console.log(nodes.map(({ key }) => key.slice(-8)).join(" ")); // => aaaaaaaa 1/train bbbbbbbb
+ * console.log(nodes.map(({ key }) => key.slice(-8)).join(" ")); // => aaaaaaaa 01/train bbbbbbbb
  * ```
  *
  * Source: Arthur B. Kahn, "Topological sorting of large networks", Communications of the ACM 5(11), 1962.

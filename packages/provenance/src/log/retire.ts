@@ -18,6 +18,9 @@ function tilesSince(first: number, size: number): readonly Tile[] {
   return tiles;
 }
 
+/** How often files may vanish between looking for them and making them durable. */
+const ATTEMPTS = 20;
+
 const full = (tile: Tile): Tile => ({ ...tile, width: TILE_WIDTH });
 
 /**
@@ -34,11 +37,14 @@ export async function retire(
   if (journals.length === 0) return;
   const first = Math.min(...journals.map(({ start }) => start));
   const tiles = tilesSince(first, size);
-  try {
-    await storage.sync(await namesToSync(storage, tiles, narrow));
-  } catch {
-    // Another process may have removed the last ones in between, when it had completed them.
-    await storage.sync(await namesToSync(storage, tiles, narrow));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await storage.sync(await namesToSync(storage, tiles, narrow));
+      break;
+    } catch (error) {
+      // Another process may have removed some in between, when it had completed them; again and again, if it is quick.
+      if (attempt === ATTEMPTS) throw error;
+    }
   }
   await storage.remove(journals.map(({ name }) => name));
   const bases = new Set([...narrow].map(baseOf));

@@ -73,7 +73,7 @@ const refused = (message: string) => problem("provenance/policy", message);
  * try {
  *   readProvenancePolicy('{"version": 1, "lineage": {"keys": ["-----BEGIN PUBLIC KEY-----"]}, "forbiden": []}');
  * } catch (error) {
- *   console.log((error as Error).message.slice(0, 38)); // => policy expected no other members than v
+ *   console.log((error as Error).message.slice(0, 36)); // => policy expected no other members tha
  * }
  * ```
  */
