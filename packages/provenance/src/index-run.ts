@@ -12,10 +12,15 @@ export interface IndexedRun {
 }
 
 const IDENTITY = /^sha256:[0-9a-f]{64}$/;
+const ARTEFACTS: readonly string[] = ["dataset", "model", "code", "report", "file"];
+const ACTIVITIES: readonly string[] = [
+  ...["load", "filter", "split", "augment", "train", "evaluate", "harden", "distil", "quantise", "export", "other"],
+];
 const STATES: readonly string[] = ["running", "done", "failed", "interrupted"];
 
 /**
- * Looks over a run once: identities are digests and stand once, every use is of an artefact that is there, figures are finite.
+ * Looks over a run once: identities are digests and stand once, kinds and states are known, every use is of an artefact
+ * that is there, figures are finite.
  * Throws RangeError.
  */
 export function indexRun(run: Run): IndexedRun {
@@ -31,6 +36,9 @@ export function indexRun(run: Run): IndexedRun {
       throw new RangeError(expected("artefact.id", '"sha256:" and 64 hexadecimal digits', artefact.id));
     }
     if (artefacts.has(artefact.id)) throw new RangeError(expected("artefact.id", "to stand once", artefact.id));
+    if (!ARTEFACTS.includes(artefact.kind)) {
+      throw new RangeError(expected("artefact.kind", ARTEFACTS.join(", "), artefact.kind));
+    }
     artefacts.set(artefact.id, artefact);
   }
   const makers = new Map<string, Activity[]>();
@@ -49,6 +57,9 @@ export function indexRun(run: Run): IndexedRun {
   for (const activity of run.activities as readonly Activity[]) {
     if (steps.has(activity.id)) throw new RangeError(expected("activity.id", "to stand once", activity.id));
     steps.add(activity.id);
+    if (!ACTIVITIES.includes(activity.kind)) {
+      throw new RangeError(expected("activity.kind", ACTIVITIES.join(", "), activity.kind));
+    }
     if (!STATES.includes(activity.status)) {
       throw new RangeError(expected("activity.status", STATES.join(", "), activity.status));
     }

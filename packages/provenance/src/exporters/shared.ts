@@ -21,9 +21,15 @@ export const some = <T>(list: readonly T[]): readonly T[] | undefined => (list.l
 /** A value as text: texts as they are, all else as canonical JSON. */
 export const textOf = (value: Json): string => (typeof value === "string" ? value : fromUtf8(canonicalJson(value)));
 
-/** RFC 3339 in UTC, with fractions of a second only where there are some. Throws RangeError. */
+const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** RFC 3339 in UTC, with fractions of a second only where there are some. Throws RangeError, also for a time without a zone. */
 export function utc(time: string, name = "time"): string {
-  const milliseconds = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d/.test(time) ? Date.parse(time) : Number.NaN;
+  const usual = String(time).toUpperCase().replace(" ", "T");
+  const [, year, month, day] = TIME.exec(usual) ?? [];
+  // Engines differ on the 30th of February.
+  const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
+  const milliseconds = isDay ? Date.parse(usual) : Number.NaN;
   if (Number.isNaN(milliseconds)) throw new RangeError(expected(name, "a time by RFC 3339", time));
   return new Date(milliseconds).toISOString().replace(".000Z", "Z");
 }

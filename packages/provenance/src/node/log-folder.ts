@@ -7,8 +7,8 @@ import type { LogStorage } from "../log/storage.ts";
 import { createNodeHasher } from "./log-hasher.ts";
 import { createFolderLock } from "./log-lock.ts";
 
-/** How many files are made durable at a time: as many as Node has threads for it. */
-const AT_ONCE = 4;
+/** How many files are made durable at a time: twice as many as Node has threads for it, so that none of them waits. */
+const AT_ONCE = 8;
 
 const flush = promisify(fsync);
 
