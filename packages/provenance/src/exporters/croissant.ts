@@ -1,7 +1,8 @@
 import type { Json } from "@parapet/attestation";
 import { expected } from "@parapet/core";
 import type { DatasetFile, DatasetManifest, Field } from "../datasets/manifest.ts";
-import { compact, isWebAddress, manifestId, some, utc } from "./shared.ts";
+import { manifestId } from "../datasets/read-manifest.ts";
+import { compact, isWebAddress, some, utc } from "./shared.ts";
 
 /** What `croissant` may be told. */
 export interface CroissantOptions {

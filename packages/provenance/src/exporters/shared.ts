@@ -1,6 +1,7 @@
 import { canonicalJson, fromHex, fromUtf8, type Json, toHex, toUtf8 } from "@parapet/attestation";
 import { expected } from "@parapet/core";
 import type { DatasetManifest } from "../datasets/manifest.ts";
+import { manifestId } from "../datasets/read-manifest.ts";
 import { digestOf, type IndexedRun } from "../index-run.ts";
 import { portableHash } from "../merkle/tree.ts";
 import type { Activity, Artefact } from "../run.ts";
@@ -50,10 +51,6 @@ export function uuidFor(namespace: string, text: string): string {
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return toHex(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
-
-/** The identity of a dataset: SHA-256 of the canonical form of its manifest. */
-export const manifestId = (manifest: DatasetManifest): string =>
-  `sha256:${toHex(portableHash(canonicalJson(manifest as unknown as Json)))}`;
 
 /** Manifests by the artefacts that they belong to. Throws RangeError where one belongs to none. */
 export function manifestsById(

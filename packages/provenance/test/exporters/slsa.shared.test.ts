@@ -1,6 +1,7 @@
 import { fromBase64, fromUtf8, type Json } from "@parapet/attestation";
 import { describe, expect, it } from "vitest";
-import { manifestId, utc, uuidFor } from "../../src/exporters/shared.ts";
+import { manifestId } from "../../src/datasets/read-manifest.ts";
+import { utc, uuidFor } from "../../src/exporters/shared.ts";
 import { slsa } from "../../src/index.ts";
 import {
   digestFor,
