@@ -1,3 +1,4 @@
+import type { Json } from "@parapet/attestation";
 import { ParapetError } from "@parapet/core";
 
 /** Why a model was not signed, or not proven. */
@@ -29,3 +30,14 @@ export type SigningErrorCode =
 
 export const problem = (code: SigningErrorCode, message: string, options?: ErrorOptions): ParapetError =>
   new ParapetError(code, message, options);
+
+/** Text from outside, so short that no message grows with it. */
+export const shown = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}...` : text);
+
+/** What a value of JSON is, in words. */
+export function kindOf(value: Json | undefined): string {
+  if (value === undefined) return "nothing";
+  if (typeof value === "string") return shown(value);
+  if (value === null || typeof value !== "object") return String(value);
+  return Array.isArray(value) ? "a list" : "an object";
+}

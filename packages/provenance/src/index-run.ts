@@ -1,5 +1,5 @@
 import { checkNumber, expected } from "@parapet/core";
-import type { Activity, Artefact, Run, Use } from "./run.ts";
+import { type Activity, type Artefact, activityKinds, artefactKinds, type Run, states, type Use } from "./run.ts";
 
 /** A run with what is asked of it again and again: what has an identity, what made it, what used it. */
 export interface IndexedRun {
@@ -12,12 +12,6 @@ export interface IndexedRun {
 }
 
 const IDENTITY = /^sha256:[0-9a-f]{64}$/;
-const ARTEFACTS: readonly string[] = ["dataset", "model", "code", "report", "file"];
-const ACTIVITIES: readonly string[] = [
-  ...["load", "filter", "split", "augment", "train", "evaluate", "harden", "distil", "quantise", "export", "other"],
-];
-const STATES: readonly string[] = ["running", "done", "failed", "interrupted"];
-
 /**
  * Looks over a run once: identities are digests and stand once, kinds and states are known, every use is of an artefact
  * that is there, figures are finite.
@@ -36,8 +30,8 @@ export function indexRun(run: Run): IndexedRun {
       throw new RangeError(expected("artefact.id", '"sha256:" and 64 hexadecimal digits', artefact.id));
     }
     if (artefacts.has(artefact.id)) throw new RangeError(expected("artefact.id", "to stand once", artefact.id));
-    if (!ARTEFACTS.includes(artefact.kind)) {
-      throw new RangeError(expected("artefact.kind", ARTEFACTS.join(", "), artefact.kind));
+    if (!artefactKinds.includes(artefact.kind)) {
+      throw new RangeError(expected("artefact.kind", artefactKinds.join(", "), artefact.kind));
     }
     artefacts.set(artefact.id, artefact);
   }
@@ -57,11 +51,11 @@ export function indexRun(run: Run): IndexedRun {
   for (const activity of run.activities as readonly Activity[]) {
     if (steps.has(activity.id)) throw new RangeError(expected("activity.id", "to stand once", activity.id));
     steps.add(activity.id);
-    if (!ACTIVITIES.includes(activity.kind)) {
-      throw new RangeError(expected("activity.kind", ACTIVITIES.join(", "), activity.kind));
+    if (!activityKinds.includes(activity.kind)) {
+      throw new RangeError(expected("activity.kind", activityKinds.join(", "), activity.kind));
     }
-    if (!STATES.includes(activity.status)) {
-      throw new RangeError(expected("activity.status", STATES.join(", "), activity.status));
+    if (!states.includes(activity.status)) {
+      throw new RangeError(expected("activity.status", states.join(", "), activity.status));
     }
     note(users, activity.used, activity);
     note(makers, activity.made, activity);

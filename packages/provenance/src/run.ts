@@ -1,7 +1,8 @@
 import type { Json } from "@parapet/attestation";
 
 /** What can be made, used, and named by its digest. */
-export type ArtefactKind = "dataset" | "model" | "code" | "report" | "file";
+export type ArtefactKind = (typeof artefactKinds)[number];
+export const artefactKinds = ["dataset", "model", "code", "report", "file"] as const;
 
 /** Something that a step used or made. The same bytes are the same artefact, whatever they are called. */
 export interface Artefact {
@@ -24,18 +25,14 @@ export interface Artefact {
 }
 
 /** What kind of thing a step did. */
-export type ActivityKind =
-  | "load"
-  | "filter"
-  | "split"
-  | "augment"
-  | "train"
-  | "evaluate"
-  | "harden"
-  | "distil"
-  | "quantise"
-  | "export"
-  | "other";
+export type ActivityKind = (typeof activityKinds)[number];
+export const activityKinds = [
+  ...(["load", "filter", "split", "augment", "train", "evaluate", "harden", "distil"] as const),
+  ...(["quantise", "export", "other"] as const),
+] as const;
+
+/** How steps and runs ended, or that they have not. */
+export const states = ["running", "done", "failed", "interrupted"] as const;
 
 /** Which records of a dataset a step saw: all of them, or those of an index stream. */
 export type RecordsSeen =
@@ -62,7 +59,7 @@ export interface Activity {
   readonly started: string;
   /** Missing while it runs, and of a step that was cut off. */
   readonly finished?: string;
-  readonly status: "running" | "done" | "failed" | "interrupted";
+  readonly status: (typeof states)[number];
   readonly used: readonly Use[];
   readonly made: readonly Use[];
   readonly parameters: Readonly<Record<string, Json>>;
@@ -109,7 +106,7 @@ export interface Run {
   readonly name: string;
   readonly started: string;
   readonly finished?: string;
-  readonly status: "running" | "done" | "failed" | "interrupted";
+  readonly status: (typeof states)[number];
   readonly code: CodeVersion;
   readonly environment: Environment;
   readonly artefacts: readonly Artefact[];

@@ -1,5 +1,6 @@
 import type { Json } from "@parapet/attestation";
 import { ParapetError } from "@parapet/core";
+import { kindOf } from "../problem.ts";
 
 /** Why a file of weights was refused. */
 export type ContainerErrorCode =
@@ -11,9 +12,6 @@ export type ContainerErrorCode =
   | "model-signing/container-unsupported"
   /** A file that is a program, or holds one: loading it runs what its author wrote. */
   | "model-signing/container-runs-code";
-
-/** Text from outside, so short that no message grows with it. */
-export const shown = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}...` : text);
 
 const error = (code: ContainerErrorCode, where: string, expected: string, got: string, options?: ErrorOptions) =>
   new ParapetError(code, `${where} expected ${expected}, got ${got}`, options);
@@ -34,14 +32,6 @@ export const runsCode = (where: string, found: readonly string[]): ParapetError 
     "weights and nothing else",
     `${found.slice(0, 10).join("; ")}${found.length > 10 ? "; ..." : ""}: convert it to safetensors or ONNX where it was made`,
   );
-
-/** What a value of JSON is, in words. */
-export function kindOf(value: Json | undefined): string {
-  if (value === undefined) return "nothing";
-  if (typeof value === "string") return shown(value);
-  if (value === null || typeof value !== "object") return String(value);
-  return Array.isArray(value) ? "a list" : "an object";
-}
 
 export function objectOf(where: string, value: Json | undefined): Readonly<Record<string, Json>> {
   if (typeof value !== "object" || value === null || Array.isArray(value))

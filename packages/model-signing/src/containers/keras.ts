@@ -1,6 +1,6 @@
 import type { Json } from "@parapet/attestation";
+import { shown } from "../problem.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { shown } from "./errors.ts";
 
 /** How Keras calls a function that it saved as compiled Python. */
 const LAMBDA = /^(Lambda|__lambda__)$/;

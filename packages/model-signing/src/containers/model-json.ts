@@ -1,8 +1,8 @@
 import { type Json, parseJson } from "@parapet/attestation";
 import { checkNames } from "../names.ts";
-import { problem } from "../problem.ts";
+import { kindOf, problem, shown } from "../problem.ts";
 import { typed } from "./byte-source.ts";
-import { kindOf, malformed, objectOf, shown, tooLarge, unsupported } from "./errors.ts";
+import { malformed, objectOf, tooLarge, unsupported } from "./errors.ts";
 
 /** Bytes of one element as it is stored. Texts have lengths of their own. */
 const bytesOf: Readonly<Record<string, number>> = { float32: 4, int32: 4, bool: 1, complex64: 8 };

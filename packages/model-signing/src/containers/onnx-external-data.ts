@@ -1,7 +1,7 @@
 import { checkNumber } from "@parapet/core";
 import { checkNames } from "../names.ts";
-import { problem } from "../problem.ts";
-import { malformed, shown, tooLarge, unsupported } from "./errors.ts";
+import { problem, shown } from "../problem.ts";
+import { malformed, tooLarge, unsupported } from "./errors.ts";
 import { type FieldBudget, Scan } from "./onnx-wire.ts";
 
 /** Bits of one element, by the number of its type in ONNX; texts (8) cannot lie in another file. */

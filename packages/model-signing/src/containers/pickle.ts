@@ -1,5 +1,5 @@
+import { shown } from "../problem.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { shown } from "./errors.ts";
 
 /** What a file does when it is read as a pickle, as far as it was followed. */
 export interface PickleFindings {

@@ -1,7 +1,8 @@
 import { type Json, parseJson } from "@parapet/attestation";
 import { checkNumber } from "@parapet/core";
+import { kindOf, shown } from "../problem.ts";
 import { type ByteSource, sourceOf, typed } from "./byte-source.ts";
-import { kindOf, malformed, objectOf, shown, tooLarge, unsupported } from "./errors.ts";
+import { malformed, objectOf, tooLarge, unsupported } from "./errors.ts";
 
 /** Bits of one element. Those with fewer than eight are packed: a tensor of them fills whole bytes, or is refused. */
 const bits = {

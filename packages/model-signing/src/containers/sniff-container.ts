@@ -1,7 +1,8 @@
 import { parseJson } from "@parapet/attestation";
 import { expected } from "@parapet/core";
+import { shown } from "../problem.ts";
 import { type ByteSource, sourceOf, typed } from "./byte-source.ts";
-import { runsCode, shown, tooLarge } from "./errors.ts";
+import { runsCode, tooLarge } from "./errors.ts";
 import { programsInHdf5, programsOfKeras } from "./keras.ts";
 import { describePickle, followPickle } from "./pickle.ts";
 import { readZip, readZipEntry, unpack, type ZipEntry } from "./zip.ts";

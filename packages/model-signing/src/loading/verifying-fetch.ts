@@ -1,5 +1,6 @@
 import type { Hasher, HashName } from "../hashing.ts";
 import { problem } from "../problem.ts";
+import { piecesOf } from "../stream.ts";
 import { type ProvenManifest, type Trust, verifyBundle } from "../verify.ts";
 import { signedFiles } from "./signed-files.ts";
 
@@ -78,7 +79,7 @@ export async function verifyingFetch(
           "model-signing/missing",
           `${JSON.stringify(name)} expected to be there again, got status ${response.status}`,
         );
-      return chunksOf(response.body);
+      return piecesOf(response.body);
     };
     const length = first.headers.get("content-length");
     const proven = files.release(name, open, length === null ? undefined : Number(length));
@@ -117,18 +118,5 @@ function nameOf(address: string, base: URL): string {
     return name === "" ? "." : name;
   } catch {
     throw refuse();
-  }
-}
-
-async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
   }
 }

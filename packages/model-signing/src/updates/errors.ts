@@ -51,9 +51,6 @@ const advice: Readonly<Record<UpdateErrorCode, string>> = {
   "model-signing/update-not-installed": "update first",
 };
 
-/** Text from outside, so short that no message grows with it. */
-export const shown = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}...` : text);
-
 export function updateError(
   code: UpdateErrorCode,
   role: string,

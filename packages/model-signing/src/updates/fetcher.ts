@@ -1,4 +1,5 @@
 import { concatBytes } from "@parapet/attestation";
+import { piecesOf } from "../stream.ts";
 import { isUpdateError, updateError } from "./errors.ts";
 
 /** A file that is asked for. */
@@ -52,22 +53,8 @@ export function httpFetcher(options: HttpFetcherOptions): Fetcher {
       return undefined;
     }
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    return piecesOf(response);
+    return piecesOf(response.body);
   };
-}
-
-async function* piecesOf(response: Response): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
 }
 
 /** One part of an address, every character quoted that could mean something there. */

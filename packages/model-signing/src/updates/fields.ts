@@ -1,18 +1,12 @@
 import type { Json } from "@parapet/attestation";
-import { shown, updateError } from "./errors.ts";
+import { kindOf } from "../problem.ts";
+import { updateError } from "./errors.ts";
 
 /** An object of JSON. */
 export type JsonObject = { readonly [name: string]: Json };
 
 export const malformed = (where: string, expected: string, value: Json | undefined) =>
   updateError("model-signing/update-malformed", where, expected, kindOf(value));
-
-function kindOf(value: Json | undefined): string {
-  if (value === undefined) return "nothing";
-  if (typeof value === "string") return shown(value);
-  if (value === null || typeof value !== "object") return String(value);
-  return Array.isArray(value) ? "a list" : "an object";
-}
 
 /** What a name stands for; undefined where it does not stand there. Names such as `constructor` are never inherited. */
 export const field = (object: JsonObject, name: string): Json | undefined =>

@@ -1,5 +1,6 @@
 import { type Json, toHex } from "@parapet/attestation";
-import { shown, updateError } from "./errors.ts";
+import { shown } from "../problem.ts";
+import { updateError } from "./errors.ts";
 import { asDigits, asObject, malformed } from "./fields.ts";
 
 /** Digests in hexadecimal digits, by the name of the hash function. */

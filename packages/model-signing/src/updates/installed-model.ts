@@ -1,5 +1,6 @@
 import { fromUtf8, type Json, parseJson, toUtf8 } from "@parapet/attestation";
-import { isUpdateError, shown, updateError } from "./errors.ts";
+import { shown } from "../problem.ts";
+import { isUpdateError, updateError } from "./errors.ts";
 import { quoted } from "./fetcher.ts";
 import { asObject, field, type JsonObject, malformed } from "./fields.ts";
 import { hashesOf } from "./hashes.ts";

@@ -1,6 +1,7 @@
 import { type AttestationError, fromHex, type Json, olpcJson, parseJson } from "@parapet/attestation";
+import { shown } from "../problem.ts";
 import { type Delegations, type RoleKeys, readDelegations, readRoleKeys } from "./delegations.ts";
-import { shown, updateError } from "./errors.ts";
+import { updateError } from "./errors.ts";
 import {
   asDigits,
   asFlag,

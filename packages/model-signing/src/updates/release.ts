@@ -1,6 +1,7 @@
 import type { Json } from "@parapet/attestation";
 import { expected } from "@parapet/core";
-import { shown, updateError } from "./errors.ts";
+import { shown } from "../problem.ts";
+import { updateError } from "./errors.ts";
 import { asObject, asText, asWhole, field, type JsonObject, malformed } from "./fields.ts";
 import type { TargetInfo } from "./updater.ts";
 

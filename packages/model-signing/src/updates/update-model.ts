@@ -1,4 +1,5 @@
-import { shown, updateError } from "./errors.ts";
+import { shown } from "../problem.ts";
+import { updateError } from "./errors.ts";
 import { hashesOf } from "./hashes.ts";
 import {
   bundleName,

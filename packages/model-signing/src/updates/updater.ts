@@ -1,5 +1,6 @@
 import { equalBytes, type Json } from "@parapet/attestation";
 import { checkNumber, expected } from "@parapet/core";
+import { shown } from "../problem.ts";
 import {
   checkExpiry,
   checkFile,
@@ -12,7 +13,7 @@ import {
   sameVersion,
 } from "./checks.ts";
 import { type DelegatedRole, rolesFor } from "./delegations.ts";
-import { isUpdateError, shown, updateError } from "./errors.ts";
+import { isUpdateError, updateError } from "./errors.ts";
 import { type Fetcher, fetchWhole, quoted } from "./fetcher.ts";
 import type { Hashes } from "./hashes.ts";
 import type { VerifierOf } from "./keys.ts";

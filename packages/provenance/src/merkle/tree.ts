@@ -27,67 +27,11 @@ export function nodeHash(left: Uint8Array, right: Uint8Array, hash: HashFunction
   return hash(bytes);
 }
 
-/** The hashes of whole subtrees, from the largest to the smallest, that make up a tree: all that growing it needs. */
-export interface Frontier {
-  readonly size: number;
-  readonly peaks: readonly Uint8Array[];
-}
-
-/** The frontier of the empty tree. */
-export const emptyFrontier: Frontier = { size: 0, peaks: [] };
-
-/** The frontier with one more leaf. */
-export function appendLeaf({ size, peaks }: Frontier, leaf: Uint8Array, hash: HashFunction = portableHash): Frontier {
-  const grown = [...peaks];
-  let node = leaf;
-  for (let rest = size; rest % 2 === 1; rest = (rest - 1) / 2) node = nodeHash(grown.pop()!, node, hash);
-  grown.push(node);
-  return { size: size + 1, peaks: grown };
-}
-
-/** The root of a tree by its frontier. */
-export function frontierRoot({ peaks }: Frontier, hash: HashFunction = portableHash): Uint8Array {
-  if (peaks.length === 0) return hash(new Uint8Array());
-  let root = peaks.at(-1)!;
-  for (let i = peaks.length - 2; i >= 0; i--) root = nodeHash(peaks[i]!, root, hash);
-  return root;
-}
-
-/** The root of a tree by the hashes of its leaves. */
-export function merkleRoot(leaves: readonly Uint8Array[], hash: HashFunction = portableHash): Uint8Array {
-  if (leaves.length === 0) return hash(new Uint8Array());
-  return subtree(leaves, 0, leaves.length, hash);
-}
-
-/** The hash of the leaves from `start` to before `end`. */
-function subtree(leaves: readonly Uint8Array[], start: number, end: number, hash: HashFunction): Uint8Array {
-  if (end - start === 1) return leaves[start]!;
-  const middle = start + splitOf(end - start);
-  return nodeHash(subtree(leaves, start, middle, hash), subtree(leaves, middle, end, hash), hash);
-}
-
 /** The largest power of two below `size`. */
 export function splitOf(size: number): number {
   let half = 1;
   while (half * 2 < size) half *= 2;
   return half;
-}
-
-/** Gives the hash of the leaves from `start` to before `end`, where they are a whole subtree or the rest of the tree. */
-export type SubtreeHash = (start: number, end: number) => Uint8Array;
-
-const fromLeaves =
-  (leaves: readonly Uint8Array[], hash: HashFunction): SubtreeHash =>
-  (start, end) =>
-    subtree(leaves, start, end, hash);
-
-/** The proof that a leaf is in the tree: RFC 6962, section 2.1.1. */
-export function inclusionProof(leaves: readonly Uint8Array[], index: number, hash: HashFunction = portableHash) {
-  if (!(Number.isSafeInteger(index) && index >= 0 && index < leaves.length)) {
-    throw new RangeError(`"index" expected 0 to ${leaves.length - 1}, got ${index}`);
-  }
-  const of = fromLeaves(leaves, hash);
-  return inclusionRanges(index, leaves.length).map(([start, end]) => of(start, end));
 }
 
 /** The subtrees whose hashes an inclusion proof consists of, from the leaf to the root. */
@@ -124,15 +68,6 @@ export function consistencyRanges(first: number, second: number): readonly (read
   }
   if (!whole) ranges.push([start, end]);
   return ranges.reverse();
-}
-
-/** The proof that a tree of `first` leaves is the beginning of the tree of all leaves. */
-export function consistencyProof(leaves: readonly Uint8Array[], first: number, hash: HashFunction = portableHash) {
-  if (!(Number.isSafeInteger(first) && first >= 0 && first <= leaves.length)) {
-    throw new RangeError(`"first" expected 0 to ${leaves.length}, got ${first}`);
-  }
-  const of = fromLeaves(leaves, hash);
-  return consistencyRanges(first, leaves.length).map(([start, end]) => of(start, end));
 }
 
 const refuse = (what: string, why: string) => problem("provenance/proof", `${what} expected to hold, got ${why}`);

@@ -3,14 +3,12 @@ import { expected } from "@parapet/core";
 import type { DatasetManifest } from "../datasets/manifest.ts";
 import { manifestId } from "../datasets/read-manifest.ts";
 import { type HashFunction, portableHash } from "../merkle/tree.ts";
-import type { Artefact, ArtefactKind } from "../run.ts";
+import { type Artefact, artefactKinds } from "../run.ts";
 
 /** An artefact by its content, by its manifest, or by a digest that is known. */
 export type ArtefactOptions =
   | (Omit<Artefact, "id"> & { readonly content: Uint8Array | string })
   | { readonly kind?: "dataset"; readonly manifest: DatasetManifest; readonly uri?: string; readonly name?: string };
-
-const kinds: readonly ArtefactKind[] = ["dataset", "model", "code", "report", "file"];
 
 /** The artefact that is meant, with its identity. */
 export function describeArtefact(given: ArtefactOptions | Artefact, hash: HashFunction = portableHash): Artefact {
@@ -24,7 +22,8 @@ export function describeArtefact(given: ArtefactOptions | Artefact, hash: HashFu
       ...(description === undefined ? {} : { description }),
     };
   }
-  if (!kinds.includes(given.kind)) throw new TypeError(expected("kind", `one of ${kinds.join(", ")}`, given.kind));
+  if (!artefactKinds.includes(given.kind))
+    throw new TypeError(expected("kind", `one of ${artefactKinds.join(", ")}`, given.kind));
   if (typeof given.name !== "string" || given.name === "") throw new TypeError(expected("name", "a text", given.name));
   if ("content" in given) {
     const { content, ...about } = given;

@@ -14,13 +14,9 @@ import {
 } from "../datasets/strict.ts";
 import { orderOf } from "../graph.ts";
 import { problem } from "../problem.ts";
-import type { Run } from "../run.ts";
+import { activityKinds, artefactKinds, type Run, states } from "../run.ts";
 import type { RunEvent } from "./events.ts";
 
-const ARTEFACTS: readonly unknown[] = ["dataset", "model", "code", "report", "file"];
-const ACTIVITIES: readonly unknown[] = [
-  ...["load", "filter", "split", "augment", "train", "evaluate", "harden", "distil", "quantise", "export", "other"],
-];
 const ENDS: readonly unknown[] = ["done", "failed", "interrupted"];
 const MOST = 100_000;
 
@@ -73,20 +69,27 @@ const artefact: Check = (what, value, refuse) =>
     what,
     value,
     {
-      ...{ id: checkId, kind: oneOf(ARTEFACTS), name: anyText, "uri?": anyText, "mediaType?": anyText, "size?": count },
+      ...{
+        id: checkId,
+        kind: oneOf(artefactKinds),
+        name: anyText,
+        "uri?": anyText,
+        "mediaType?": anyText,
+        "size?": count,
+      },
       ...{ "records?": count, "licence?": anyText, "description?": anyText, "notes?": map(anything) },
     },
     refuse,
   );
 const started = {
-  ...{ id: text, kind: oneOf(ACTIVITIES), name: anyText, used: uses, parameters: map(anything), seeds: map(number) },
+  ...{ id: text, kind: oneOf(activityKinds), name: anyText, used: uses, parameters: map(anything), seeds: map(number) },
 } as const;
 const ended = { made: uses, metrics: map(number), "error?": anyText } as const;
 const activity: Check = (what, value, refuse) =>
   checkMembers(
     what,
     value,
-    { ...started, ...ended, started: checkTime, "finished?": checkTime, status: oneOf(["running", ...ENDS]) },
+    { ...started, ...ended, started: checkTime, "finished?": checkTime, status: oneOf(states) },
     refuse,
   );
 const code: Check = (what, value, refuse) =>
@@ -109,7 +112,7 @@ const run: Check = (what, value, refuse) =>
     value,
     {
       ...{ schema: oneOf(["urn:parapet:evidence:lineage:v1"]), id: uuid, name: anyText, started: checkTime },
-      ...{ "finished?": checkTime, status: oneOf(["running", ...ENDS]), code, environment },
+      ...{ "finished?": checkTime, status: oneOf(states), code, environment },
       artefacts: (where, list) => checkList(where, list, refuse, artefact, MOST),
       activities: (where, list) => checkList(where, list, refuse, activity, MOST),
     },

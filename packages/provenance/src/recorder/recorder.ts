@@ -178,11 +178,7 @@ export async function createRecorder(journal: Journal, options: RecorderOptions)
     return id;
   };
   const idOf = (name: string) => {
-    const plain =
-      name
-        .toLowerCase()
-        .replace(/[^a-z0-9]+/g, "-")
-        .replace(/^-|-$/g, "") || "step";
+    const plain = plainId(name);
     let id = plain;
     for (let i = 2; taken.has(id); i++) id = `${plain}-${i}`;
     taken.add(id);
@@ -249,11 +245,7 @@ export async function createRecorder(journal: Journal, options: RecorderOptions)
       return result;
     },
     done(name) {
-      const id =
-        name
-          .toLowerCase()
-          .replace(/[^a-z0-9]+/g, "-")
-          .replace(/^-|-$/g, "") || "step";
+      const id = plainId(name);
       const attempt = lastAttempt(old, id);
       return attempt?.status === "done" ? attempt : undefined;
     },
@@ -266,6 +258,13 @@ export async function createRecorder(journal: Journal, options: RecorderOptions)
 }
 
 const unknownEnvironment: Environment = { runtime: "unknown", platform: "unknown", packages: {}, variables: {} };
+
+/** A step's name as an id. */
+const plainId = (name: string): string =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "") || "step";
 
 const messageOf = (error: unknown): string => {
   const { name, message } = error as Partial<Error>;

@@ -12,7 +12,8 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { at, compareBytes, merkleLevels, proofFrom, sortedOrder } from "../../src/datasets/levels.ts";
-import { inclusionProof, leafHash, merkleRoot, portableHash } from "../../src/merkle/tree.ts";
+import { leafHash, portableHash } from "../../src/merkle/tree.ts";
+import { inclusionProof, merkleRoot } from "../helpers/tree.ts";
 
 const sha256 = (data: Uint8Array) => Uint8Array.from(createHash("sha256").update(data).digest());
 

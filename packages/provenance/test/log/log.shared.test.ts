@@ -10,8 +10,9 @@ import {
   verifyLogProof,
 } from "@parapet/provenance";
 import { describe, expect, it } from "vitest";
-import { consistencyProof, inclusionProof, leafHash, merkleRoot, verifyConsistency } from "../../src/merkle/tree.ts";
+import { leafHash, verifyConsistency } from "../../src/merkle/tree.ts";
 import { codeOf, testSigner, verifierOf } from "../helpers/keys.ts";
+import { consistencyProof, inclusionProof, merkleRoot } from "../helpers/tree.ts";
 
 const signer = testSigner("example.com/log");
 const open = (storage: LogStorage, options = {}): Promise<Log> =>

@@ -3,17 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBase64, toHex, toUtf8 } from "@parapet/attestation";
 import { describe, expect, it } from "vitest";
-import {
-  appendLeaf,
-  consistencyProof,
-  emptyFrontier,
-  frontierRoot,
-  inclusionProof,
-  leafHash,
-  merkleRoot,
-  verifyConsistency,
-  verifyInclusion,
-} from "../../src/merkle/tree.ts";
+import { leafHash, verifyConsistency, verifyInclusion } from "../../src/merkle/tree.ts";
+import { consistencyProof, inclusionProof, merkleRoot } from "../helpers/tree.ts";
 import { hasVectors, vector } from "../helpers/vectors.ts";
 import go from "../vectors/log/go.json" with { type: "json" };
 
@@ -40,9 +31,7 @@ describe("Merkle trees", () => {
 
   it.each(go.trees)("agrees with Go's sumdb/tlog on roots and all proofs of $size entries", (tree) => {
     const some = leaves.slice(0, tree.size);
-    const frontier = some.reduce((grown, leaf) => appendLeaf(grown, leaf), emptyFrontier);
     expect(base64(merkleRoot(some))).toBe(tree.root);
-    expect(base64(frontierRoot(frontier))).toBe(tree.root);
     expect(digest(some.map((_, index) => inclusionProof(some, index)))).toBe(tree.inclusion);
     expect(digest(some.map((_, index) => consistencyProof(some, index + 1)))).toBe(tree.consistency);
   });
