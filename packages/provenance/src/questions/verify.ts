@@ -92,6 +92,7 @@ export function readProvenancePolicy(source: string | Uint8Array): ProvenancePol
   const { keys, threshold = 1 } = membersOf("policy.lineage", policy.lineage, ["keys", "threshold?"], malformed);
   texts("policy.lineage.keys", keys);
   const { length } = keys as readonly string[];
+  if (length === 0) throw malformed("policy.lineage.keys expected at least one key, got none: whose word is to count?");
   if (!(Number.isSafeInteger(threshold) && (threshold as number) >= 1 && (threshold as number) <= length))
     throw malformed(`policy.lineage expected a threshold of 1 to ${length}, the number of keys`);
   if (policy.sources !== undefined) {

@@ -302,6 +302,12 @@ describe("verify", () => {
     expect(() => readClaims("{}\n".repeat(1001))).toThrow(expect.objectContaining({ code: "provenance/too-large" }));
   });
 
+  it("says that nobody's word counts, where a policy names no key", () => {
+    expect(() => readProvenancePolicy('{"version": 1, "lineage": {"keys": []}}')).toThrow(
+      "expected at least one key, got none",
+    );
+  });
+
   it("reads policies strictly", () => {
     const good = policy({
       sources: [{ kinds: ["dataset"] }],
